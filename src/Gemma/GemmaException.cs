@@ -1,0 +1,34 @@
+namespace Gemma;
+
+/// <summary>
+/// A failure the user can act on. The message is one line: what is wrong, what was expected, what was found, what to do.
+/// </summary>
+public class GemmaException : Exception
+{
+    public GemmaException(string message) : base(message) { }
+
+    public GemmaException(string message, Exception inner) : base(message, inner) { }
+
+    /// <summary>The exit code of the program when this ends it: 1 failure, 2 usage, 3 licence or token, 4 integrity.</summary>
+    public virtual int ExitCode => 1;
+}
+
+/// <summary>A file that does not hold what its format or the model demands.</summary>
+public sealed class BadFileException : GemmaException
+{
+    /// <param name="file">Path of the file.</param>
+    /// <param name="tensor">Name of the tensor or field at fault, or null when the whole file is.</param>
+    /// <param name="expected">What the format or the model asks for.</param>
+    /// <param name="actual">What the file holds.</param>
+    /// <param name="remedy">What the user can do.</param>
+    public BadFileException(string file, string? tensor, string expected, string actual, string remedy)
+        : base($"{file}{(tensor is null ? "" : $": {tensor}")}: expected {expected}, found {actual}; {remedy}") { }
+
+    public override int ExitCode => 4;
+}
+
+/// <summary>A request that can never succeed as it was made (a flag, an option, a prompt that does not fit).</summary>
+public sealed class UsageException(string message) : GemmaException(message)
+{
+    public override int ExitCode => 2;
+}

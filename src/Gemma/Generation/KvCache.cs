@@ -1,0 +1,151 @@
+using System.Runtime.InteropServices;
+
+namespace Gemma.Generation;
+
+/// <summary>How keys and values are kept.</summary>
+public enum KvType
+{
+    BFloat16,
+    Float32,
+}
+
+/// <summary>No page is left for more positions.</summary>
+public sealed class CacheFullException(string message) : GemmaException(message);
+
+/// <summary>
+/// The keys and values of all sequences, in pages of <see cref="PageTokens"/> positions. A page holds every layer, so that giving a sequence room is one
+/// decision: [layer][key | value][head][position in page][head dimension]. Memory is taken page by page as sequences grow, up to the limit.
+/// </summary>
+public sealed unsafe class KvCache : IDisposable
+{
+    public const int PageTokens = 32;
+    private readonly Lock _lock = new();
+    private readonly nint[] _pages;
+    private readonly Stack<int> _free = new();
+    private int _allocated;
+    private bool _disposed;
+
+    /// <param name="config">The model whose keys and values are kept.</param>
+    /// <param name="type">Element type.</param>
+    /// <param name="capacity">Positions of all sequences together; rounded up to whole pages.</param>
+    public KvCache(GemmaConfig config, KvType type, int capacity)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
+        Type = type;
+        ElementSize = type == KvType.Float32 ? 4 : 2;
+        HeadStride = (nint)PageTokens * config.HeadDimension * ElementSize;
+        ValueOffset = HeadStride * config.KeyValueHeadCount;
+        LayerStride = 2 * ValueOffset;
+        PageBytes = LayerStride * config.LayerCount;
+        _pages = new nint[(capacity + PageTokens - 1) / PageTokens];
+    }
+
+    public KvType Type { get; }
+
+    /// <summary>Bytes of one page.</summary>
+    public long PageBytes { get; }
+
+    /// <summary>Positions this cache may hold.</summary>
+    public int Capacity => _pages.Length * PageTokens;
+
+    /// <summary>Pages not in use by any sequence.</summary>
+    public int FreePages
+    {
+        get
+        {
+            lock (_lock) return _free.Count + _pages.Length - _allocated;
+        }
+    }
+
+    internal int ElementSize { get; }
+
+    /// <summary>Bytes from one head's positions to the next head's.</summary>
+    internal nint HeadStride { get; }
+
+    /// <summary>Bytes from a layer's keys to its values.</summary>
+    internal nint ValueOffset { get; }
+
+    internal nint LayerStride { get; }
+
+    public KvSequence CreateSequence() => new(this);
+
+    internal byte* Page(int page) => (byte*)_pages[page];
+
+    internal int TakePage()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_free.TryPop(out int page)) return page;
+            if (_allocated == _pages.Length)
+                throw new CacheFullException($"the key-value cache is full: {Capacity} positions are in use; wait for other sequences or give the engine a larger cache");
+            _pages[_allocated] = (nint)NativeMemory.AlignedAlloc((nuint)PageBytes, 64);
+            return _allocated++;
+        }
+    }
+
+    internal void ReturnPage(int page)
+    {
+        lock (_lock) _free.Push(page);
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            for (int i = 0; i < _allocated; i++) NativeMemory.AlignedFree((void*)_pages[i]);
+        }
+    }
+}
+
+/// <summary>One sequence's part of a <see cref="KvCache"/>: which pages hold its positions.</summary>
+public sealed class KvSequence : IDisposable
+{
+    private readonly List<int> _pages = [];
+
+    internal KvSequence(KvCache cache) => Cache = cache;
+
+    public KvCache Cache { get; }
+
+    /// <summary>Positions reserved so far.</summary>
+    public int Length { get; private set; }
+
+    internal ReadOnlySpan<int> Pages => CollectionsMarshal.AsSpan(_pages);
+
+    /// <summary>Makes room for more positions, or throws <see cref="CacheFullException"/> and leaves the sequence as it was.</summary>
+    public void Reserve(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        int before = _pages.Count;
+        try
+        {
+            while (_pages.Count * KvCache.PageTokens < Length + count) _pages.Add(Cache.TakePage());
+        }
+        catch (CacheFullException)
+        {
+            DropPages(before);
+            throw;
+        }
+        Length += count;
+    }
+
+    /// <summary>Forgets all positions from <paramref name="length"/> on.</summary>
+    public void Truncate(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        Length = length;
+        DropPages((length + KvCache.PageTokens - 1) / KvCache.PageTokens);
+    }
+
+    public void Dispose() => Truncate(0);
+
+    private void DropPages(int keep)
+    {
+        for (int i = _pages.Count - 1; i >= keep; i--) Cache.ReturnPage(_pages[i]);
+        _pages.RemoveRange(keep, _pages.Count - keep);
+    }
+}
