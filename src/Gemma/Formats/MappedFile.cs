@@ -1,0 +1,91 @@
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+
+namespace Gemma.Formats;
+
+/// <summary>
+/// The bytes of a file, mapped: pages are read when they are touched, and shared with every other process that maps the file. Each access is checked
+/// against the length, so no arithmetic on a hostile header can reach past the end.
+/// </summary>
+internal sealed unsafe class MappedFile : IDisposable
+{
+    private readonly MemoryMappedFile? _map;
+    private readonly MemoryMappedViewAccessor? _view;
+    private GCHandle _pin;
+    private byte* _start;
+
+    private MappedFile(string path, MemoryMappedFile map, long length)
+    {
+        Path = path;
+        Length = length;
+        _map = map;
+        _view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+        byte* start = null;
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        _start = start + _view.PointerOffset;
+    }
+
+    private MappedFile(string path, byte[] bytes)
+    {
+        Path = path;
+        Length = bytes.Length;
+        _pin = GCHandle.Alloc(bytes, GCHandleType.Pinned);
+        _start = (byte*)_pin.AddrOfPinnedObject();
+    }
+
+    /// <summary>For messages.</summary>
+    public string Path { get; }
+
+    public long Length { get; }
+
+    /// <exception cref="GemmaException">The file is missing, empty or unreadable.</exception>
+    public static MappedFile Open(string path)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+            if (stream.Length == 0) throw new BadFileException(path, null, "a model file", "0 bytes", "fetch the file again");
+            MemoryMappedFile map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            return new MappedFile(path, map, stream.Length);
+        }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new GemmaException($"{path}: no such file; check the path, or fetch the model again", failure);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new GemmaException($"{path}: cannot be read ({failure.Message}); check the file and its permissions", failure);
+        }
+    }
+
+    /// <summary>A file that lives in memory, so that parsers can be tested without a disk.</summary>
+    public static MappedFile Of(string name, byte[] bytes) => new(name, bytes);
+
+    /// <summary>A part of the file; it must lie within it.</summary>
+    public ReadOnlySpan<byte> Bytes(long offset, int count)
+    {
+        ObjectDisposedException.ThrowIf(_start is null, this);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length - count);
+        return new ReadOnlySpan<byte>(_start + offset, count);
+    }
+
+    /// <summary>The encoded row of a tensor that lies in this file.</summary>
+    public static ReadOnlySpan<byte> RowBytes(TensorInfo tensor, long row)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(row);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, tensor.Rows);
+        return tensor.File.Bytes(tensor.Offset + row * tensor.RowLength, tensor.RowLength);
+    }
+
+    public void Dispose()
+    {
+        if (_start is null) return;
+        _start = null;
+        if (_pin.IsAllocated) _pin.Free();
+        _view?.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view?.Dispose();
+        _map?.Dispose();
+    }
+}

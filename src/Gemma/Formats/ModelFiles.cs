@@ -1,0 +1,126 @@
+namespace Gemma.Formats;
+
+/// <summary>
+/// A model on disk, whichever format it is in: its configuration, and every tensor of <see cref="TensorTable"/> under the table's own names.
+/// What opens has been checked: each tensor is there, in the right shape, in a type that can be read.
+/// </summary>
+public sealed class ModelFiles : IDisposable
+{
+    private readonly Dictionary<TensorSpec, TensorInfo> _found = [];
+
+    private ModelFiles(string path, GemmaConfig config, ITensorFile tensors)
+    {
+        Path = path;
+        Config = config;
+        Tensors = tensors;
+    }
+
+    /// <summary>What was opened: a folder or a file.</summary>
+    public string Path { get; }
+
+    public GemmaConfig Config { get; }
+
+    public ITensorFile Tensors { get; }
+
+    /// <summary>How the makers would have it sampled, where they say.</summary>
+    public GenerationDefaults? Defaults { get; private init; }
+
+    /// <summary>The makers' chat template (Jinja), where the files hold one.</summary>
+    public string? ChatTemplate { get; private init; }
+
+    /// <summary>Tensors of the files that the text model does not use, such as a vision tower.</summary>
+    public IReadOnlyList<string> IgnoredTensors { get; private set; } = [];
+
+    /// <summary>The type that holds most of the matrices' bytes.</summary>
+    public TensorType DominantType => _found.Where(pair => !pair.Key.IsNorm).GroupBy(pair => pair.Value.Type, pair => pair.Value.ByteCount)
+        .MaxBy(group => group.Sum())!.Key;
+
+    /// <summary>Average bits of a weight, norms included.</summary>
+    public double WeightBits => 8.0 * _found.Values.Sum(tensor => tensor.ByteCount) / Config.ParameterCount;
+
+    /// <summary>Opens a folder in Hugging Face's layout, a <c>.safetensors</c> file in such a folder, or a <c>.gguf</c> file.</summary>
+    /// <exception cref="GemmaException">Something is missing or wrong; the message says what, where, and what to do.</exception>
+    public static ModelFiles Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Directory.Exists(path) ? OpenFolder(path, path, FindWeights(path))
+            : path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) ? OpenSafetensors(path)
+            : throw new UsageException($"{path}: no model there; name a folder with config.json and model.safetensors, or a .gguf or .safetensors file");
+    }
+
+    /// <summary>The tensor in the file.</summary>
+    public TensorInfo Find(TensorSpec spec) => _found[spec];
+
+    /// <summary>
+    /// One row as fp32, <see cref="TensorSpec.Columns"/> values. Norms come out as the gain 1 + w whatever the file holds. Thread-safe.
+    /// </summary>
+    /// <exception cref="BadFileException">The row holds a NaN or an infinity.</exception>
+    public void ReadRow(TensorSpec spec, long row, Span<float> destination)
+    {
+        TensorInfo tensor = _found[spec];
+        Tensors.ReadRow(tensor, row, destination);
+        if (!RowCodec.AllFinite(destination))
+        {
+            throw new BadFileException(Tensors.PathOf(tensor), FormattableString.Invariant($"{tensor.Name} row {row}"), "numbers", "NaN or infinity",
+                "the weights are damaged: fetch the model again");
+        }
+        if (!spec.IsNorm || Tensors is not Safetensors) return;
+        foreach (ref float weight in destination) weight += 1;
+    }
+
+    public void Dispose() => Tensors.Dispose();
+
+    private static ModelFiles OpenSafetensors(string path)
+    {
+        if (!File.Exists(path)) throw new GemmaException($"{path}: no such file; check the path, or fetch the model again");
+        string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, index = System.IO.Path.Combine(folder, Safetensors.IndexName);
+        bool shard = System.IO.Path.GetFileName(path).Contains("-of-", StringComparison.Ordinal) && File.Exists(index);
+        return OpenFolder(path, folder, shard ? index : path);
+    }
+
+    private static string FindWeights(string folder)
+    {
+        foreach (string name in (string[])[Safetensors.IndexName, Safetensors.FileName])
+        {
+            string candidate = System.IO.Path.Combine(folder, name);
+            if (File.Exists(candidate)) return candidate;
+        }
+        string[] gguf = Directory.GetFiles(folder, "*.gguf");
+        throw new GemmaException(gguf.Length > 0
+            ? $"{folder}: expected {Safetensors.FileName}, found GGUF; name the file itself: {gguf[0]}"
+            : $"{folder}: expected config.json and {Safetensors.FileName} or {Safetensors.IndexName}, found no weights; fetch the model again");
+    }
+
+    private static ModelFiles OpenFolder(string path, string folder, string weights)
+    {
+        string InFolder(string name) => System.IO.Path.Combine(folder, name);
+        if (!File.Exists(InFolder("config.json")))
+            throw new GemmaException($"{folder}: expected config.json beside the weights, found none; fetch the whole model");
+        GemmaConfig config = HuggingFaceConfig.Load(InFolder("config.json"));
+        GenerationDefaults? defaults = File.Exists(InFolder("generation_config.json")) ? JsonFields.Load(InFolder("generation_config.json"), GenerationDefaults.Read) : null;
+        if (defaults is not null)
+        {
+            config = config with { EosIds = [.. config.EosIds.Union(defaults.EosIds)] };
+            config.Validate(InFolder("generation_config.json"));
+        }
+        return Check(new ModelFiles(path, config, Safetensors.Open(weights)) { Defaults = defaults, ChatTemplate = HuggingFaceChatTemplate.Find(folder) });
+    }
+
+    /// <summary>Fills the map from table to file; disposes the files where they do not hold the model.</summary>
+    private static ModelFiles Check(ModelFiles files)
+    {
+        try
+        {
+            TensorMap map = TensorMap.For(files.Tensors, files.Path);
+            foreach (TensorSpec spec in TensorTable.For(files.Config)) files._found.Add(spec, map.Find(spec));
+            HashSet<TensorInfo> used = [.. files._found.Values];
+            files.IgnoredTensors = [.. files.Tensors.Tensors.Values.Where(tensor => !used.Contains(tensor)).Select(tensor => tensor.Name), .. map.Others];
+            return files;
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+}
