@@ -45,6 +45,7 @@ public sealed class ModelFiles : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         return Directory.Exists(path) ? OpenFolder(path, path, FindWeights(path))
             : path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) ? OpenSafetensors(path)
+            : path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) || File.Exists(path) ? OpenGguf(path)
             : throw new UsageException($"{path}: no model there; name a folder with config.json and model.safetensors, or a .gguf or .safetensors file");
     }
 
@@ -76,6 +77,20 @@ public sealed class ModelFiles : IDisposable
         string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, index = System.IO.Path.Combine(folder, Safetensors.IndexName);
         bool shard = System.IO.Path.GetFileName(path).Contains("-of-", StringComparison.Ordinal) && File.Exists(index);
         return OpenFolder(path, folder, shard ? index : path);
+    }
+
+    private static ModelFiles OpenGguf(string path)
+    {
+        var gguf = Gguf.Open(path);
+        try
+        {
+            return Check(new ModelFiles(path, GgufModel.Config(gguf), gguf) { ChatTemplate = gguf.Metadata.String("tokenizer.chat_template") });
+        }
+        catch
+        {
+            gguf.Dispose();
+            throw;
+        }
     }
 
     private static string FindWeights(string folder)

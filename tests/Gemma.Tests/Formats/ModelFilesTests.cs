@@ -20,6 +20,19 @@ public class ModelFilesTests
         ModelContents.AssertSame(fp32, bf16);
     }
 
+    [Theory]
+    [InlineData("gemma1-mqa")]
+    [InlineData("gemma1-mha")]
+    public void GgufHoldsWhatTheFolderHolds(string name)
+    {
+        using ModelFiles folder = ModelFiles.Open(Path.Combine(Repository.Golden, name, "fp32"));
+        using ModelFiles gguf = ModelFiles.Open(Path.Combine(Repository.Golden, name, "model-f32.gguf"));
+        Assert.Equal(folder.Config with { WindowedLayers = gguf.Config.WindowedLayers, EosIds = gguf.Config.EosIds }, gguf.Config);
+        Assert.Equal(folder.Config.WindowedLayers, gguf.Config.WindowedLayers);
+        Assert.Equal(folder.Config.EosIds, gguf.Config.EosIds);
+        ModelContents.AssertSame(folder, gguf);
+    }
+
     [Fact]
     public void TheEmbeddedModelSaysHowItIsSampled()
     {
