@@ -106,7 +106,7 @@ public sealed record GemmaConfig
     public void Validate(string file)
     {
         Check(VocabularySize is > 0 and <= 1 << 22, "vocab_size", "1 … 4,194,304", VocabularySize);
-        Check(Width is > 0 and <= 1 << 16, "hidden_size", "1 … 65,536", Width);
+        Check(Width is > 0 and <= 1 << 16 && Width % 16 == 0, "hidden_size", "a multiple of 16 up to 65,536", Width);
         Check(LayerCount is > 0 and <= 1024, "num_hidden_layers", "1 … 1,024", LayerCount);
         Check(HeadCount is > 0 and <= 1024, "num_attention_heads", "1 … 1,024", HeadCount);
         Check(KeyValueHeadCount > 0 && KeyValueHeadCount <= HeadCount && HeadCount % KeyValueHeadCount == 0,

@@ -4,6 +4,10 @@ namespace Gemma;
 /// The coarse operations the model is written in. Running on a CPU, running on a GPU and training are three sets of these, not three models.
 /// Values are matrices of [rows, columns]; a weight of a linear map is [output features, input features].
 /// </summary>
+/// <remarks>
+/// <see cref="HeadNorm"/>, <see cref="Rope"/>, <see cref="SoftCap"/> and <see cref="Add"/> may compute in place: whoever calls them does not use their first
+/// argument again.
+/// </remarks>
 /// <typeparam name="T">A matrix on this backend, activation or weight.</typeparam>
 public interface IBackend<T>
 {

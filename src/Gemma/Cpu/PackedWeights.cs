@@ -1,13 +1,144 @@
+using System.Runtime.CompilerServices;
+using Gemma.Cpu.Kernels;
+
 namespace Gemma.Cpu;
 
-/// <summary>Weights of a linear map, [output features, input features], in the panels the kernels read.</summary>
-internal sealed class PackedWeights
+/// <summary>Reads one row of weights as fp32; called from several threads at once.</summary>
+internal delegate void RowReader(int row, Span<float> destination);
+
+/// <summary>
+/// Weights of a linear map, [output features, input features], in the order the kernels read them: panels of 16 rows, contiguous, one after another.
+/// </summary>
+/// <remarks>
+/// fp32: [k][16]. bf16: [k / 2][16][2]. Q8 and Q4 for each two blocks of 32 k: fp16 scales [2][16], then the two blocks' weights, biased to be unsigned
+/// (w + 128, w + 8): [8 groups of 4 k][16 rows][4 k] bytes, for Q4 [4 groups][16][4] with group g in the low nibbles and g + 4 in the high ones.
+/// Columns are padded with zero weights to a multiple of 64 (Q8, Q4), rows to whole panels.
+/// </remarks>
+internal sealed unsafe class PackedWeights : IDisposable
 {
-    public required WeightType Type { get; init; }
+    public const int PanelRows = 16;
+    public const int Block = 32;
+
+    private readonly NativeBuffer _buffer;
+
+    private PackedWeights(WeightType type, int rows, int columns)
+    {
+        Type = type;
+        Rows = rows;
+        Columns = columns;
+        PaddedColumns = IsQuantised(type) ? (columns + 2 * Block - 1) / (2 * Block) * (2 * Block) : (columns + 1) / 2 * 2;
+        PanelCount = (rows + PanelRows - 1) / PanelRows;
+        PanelBytes = type switch
+        {
+            WeightType.F32 => (nint)PaddedColumns * PanelRows * 4,
+            WeightType.BF16 => (nint)PaddedColumns * PanelRows * 2,
+            _ => (nint)(PaddedColumns / Block) * QuantizedPanel.BlockBytes(type == WeightType.Q8 ? 8 : 4),
+        };
+        _buffer = new NativeBuffer((nuint)PanelBytes * (nuint)PanelCount, zeroed: false);
+    }
+
+    public WeightType Type { get; }
 
     /// <summary>Output features.</summary>
-    public required int Rows { get; init; }
+    public int Rows { get; }
 
     /// <summary>Input features.</summary>
-    public required int Columns { get; init; }
+    public int Columns { get; }
+
+    public int PaddedColumns { get; }
+
+    public int PanelCount { get; }
+
+    public nint PanelBytes { get; }
+
+    public long ByteCount => PanelBytes * PanelCount;
+
+    public static bool IsQuantised(WeightType type) => type is WeightType.Q8 or WeightType.Q4;
+
+    /// <summary>Packs all rows, on all threads; memory beside the result is one panel in fp32 for each thread.</summary>
+    public static PackedWeights Pack(WeightType type, int rows, int columns, RowReader reader, CpuKernels kernels, ThreadTeam team)
+    {
+        var weights = new PackedWeights(type, rows, columns);
+        try
+        {
+            var work = new PackWork(weights, reader, kernels);
+            team.Run(ref work);
+            return weights;
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public byte* Panel(int panel) => _buffer.Pointer + panel * PanelBytes;
+
+    /// <summary>One row as fp32, times a factor.</summary>
+    public void ReadRow(int row, float factor, float* destination)
+    {
+        byte* panel = Panel(row / PanelRows);
+        int lane = row % PanelRows;
+        switch (Type)
+        {
+            case WeightType.F32:
+                for (int k = 0; k < Columns; k++) destination[k] = SinglePanel.Element(panel, lane, k) * factor;
+                break;
+            case WeightType.BF16:
+                for (int k = 0; k < Columns; k++) destination[k] = BFloat16Panel.Element(panel, lane, k) * factor;
+                break;
+            case WeightType.Q8:
+                for (int k = 0; k < Columns; k++) destination[k] = QuantizedPanel.Weight8(panel, lane, k) * QuantizedPanel.Scale(panel, lane, k, 8) * factor;
+                break;
+            default:
+                for (int k = 0; k < Columns; k++) destination[k] = QuantizedPanel.Weight4(panel, lane, k) * QuantizedPanel.Scale(panel, lane, k, 4) * factor;
+                break;
+        }
+    }
+
+    public void Dispose() => _buffer.Dispose();
+
+    private struct PackWork(PackedWeights weights, RowReader reader, CpuKernels kernels) : IWork
+    {
+        // Panels taken at a time: enough that threads write apart, few enough that they end together.
+        private const int Chunk = 4;
+
+        private int _next;
+
+        public void Run(int part, int parts)
+        {
+            using var rows = new NativeBuffer((nuint)(PanelRows * weights.PaddedColumns * 4));
+            var values = (float*)rows.Pointer;
+            for (int first; (first = Interlocked.Add(ref _next, Chunk) - Chunk) < weights.PanelCount;)
+            {
+                for (int panel = first; panel < Math.Min(first + Chunk, weights.PanelCount); panel++)
+                {
+                    int count = Math.Min(PanelRows, weights.Rows - panel * PanelRows);
+                    if (count < PanelRows) new Span<float>(values, PanelRows * weights.PaddedColumns).Clear();
+                    for (int i = 0; i < count; i++) reader(panel * PanelRows + i, new Span<float>(values + (nint)i * weights.PaddedColumns, weights.Columns));
+                    PackPanel(values, weights.Panel(panel));
+                }
+            }
+        }
+
+        private readonly void PackPanel(float* rows, byte* panel)
+        {
+            int columns = weights.PaddedColumns;
+            switch (weights.Type)
+            {
+                case WeightType.F32:
+                    for (int lane = 0; lane < PanelRows; lane++)
+                        for (int k = 0; k < columns; k++) ((float*)panel)[k * PanelRows + lane] = rows[(nint)lane * columns + k];
+                    break;
+                case WeightType.BF16:
+                    for (int lane = 0; lane < PanelRows; lane++)
+                        for (int k = 0; k < columns; k++) ((ushort*)panel)[k / 2 * 32 + lane * 2 + k % 2] = BFloat16.FromSingle(rows[(nint)lane * columns + k]);
+                    break;
+                default:
+                    kernels.Pack(weights.Type, rows, columns, panel);
+                    break;
+            }
+        }
+    }
 }

@@ -14,8 +14,13 @@ public sealed class CacheFullException(string message) : GemmaException(message)
 
 /// <summary>
 /// The keys and values of all sequences, in pages of <see cref="PageTokens"/> positions. A page holds every layer, so that giving a sequence room is one
-/// decision: [layer][key | value][head][position in page][head dimension]. Memory is taken page by page as sequences grow, up to the limit.
+/// decision. Memory is taken page by page as sequences grow, up to the limit.
 /// </summary>
+/// <remarks>
+/// [layer][key | value][head], then a head's 32 positions as panels of sixteen, as weights are packed (see <c>PackedWeights</c>), so that attention is the same
+/// matrix product: keys are two panels [head dimension][16 positions] (bf16: pairs along the head dimension), values are panels [32 positions][16 of the head
+/// dimension] (bf16: pairs along the positions).
+/// </remarks>
 public sealed unsafe class KvCache : IDisposable
 {
     public const int PageTokens = 32;
@@ -77,10 +82,16 @@ public sealed unsafe class KvCache : IDisposable
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (_free.TryPop(out int page)) return page;
+            if (_free.TryPop(out int page))
+            {
+                // Positions that are not written yet count as weight 0 times what lies there, which must be finite.
+                NativeMemory.Clear((void*)_pages[page], (nuint)PageBytes);
+                return page;
+            }
             if (_allocated == _pages.Length)
                 throw new CacheFullException($"the key-value cache is full: {Capacity} positions are in use; wait for other sequences or give the engine a larger cache");
             _pages[_allocated] = (nint)NativeMemory.AlignedAlloc((nuint)PageBytes, 64);
+            NativeMemory.Clear((void*)_pages[_allocated], (nuint)PageBytes);
             return _allocated++;
         }
     }

@@ -1,0 +1,205 @@
+using Gemma.Cpu.Kernels;
+
+namespace Gemma.Cpu;
+
+/// <summary>
+/// The model's operations on the processor's vector units. Activations are fp32 in an arena that holds one layer; every row is computed by itself, in an order
+/// that does not depend on the rows beside it, so a sequence gives the same bits alone, in a batch, and however its prompt is cut.
+/// </summary>
+internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
+{
+    // Below this many multiplications or elements a fork and join costs more than a second thread saves.
+    private const long SmallProduct = 1 << 16, SmallRows = 1 << 14;
+
+    private readonly float _normEpsilon;
+    private readonly CpuKernels _kernels;
+    private readonly Arena _arena = new();
+    private readonly List<RopeTable> _ropes = [];
+    private readonly PagedAttention _attention;
+
+    public CpuBackend(GemmaConfig config, CpuKernels kernels, ThreadTeam team)
+    {
+        _normEpsilon = config.NormEpsilon;
+        _kernels = kernels;
+        Team = team;
+        _attention = new PagedAttention(kernels, team, _arena);
+    }
+
+    public ThreadTeam Team { get; }
+
+    public CpuKernels Kernels => _kernels;
+
+    /// <summary>Bytes of activations this backend holds.</summary>
+    public long ActivationBytes => _arena.Bytes;
+
+    /// <summary>Takes back the activations of the pass before.</summary>
+    public void BeginPass() => _arena.Release(default);
+
+    public Matrix Embed(Matrix table, ReadOnlySpan<int> tokens, float scale)
+    {
+        PackedWeights weights = table.Packed!;
+        Matrix result = _arena.Allocate(tokens.Length, weights.Columns);
+        for (int row = 0; row < tokens.Length; row++)
+        {
+            if ((uint)tokens[row] >= (uint)weights.Rows)
+                throw new UsageException(FormattableString.Invariant($"token id {tokens[row]} is not in the vocabulary: ids are 0 to {weights.Rows - 1}"));
+            weights.ReadRow(tokens[row], scale, result.RowPointer(row));
+        }
+        return result;
+    }
+
+    public Matrix RmsNorm(Matrix x, Matrix gain)
+    {
+        Matrix result = _arena.Allocate(x.Rows, x.Columns);
+        var work = new NormWork(_kernels, x.Data, gain.Data, _normEpsilon, x.Rows, x.Columns, result.Data);
+        Run(ref work, (long)x.Rows * x.Columns);
+        return result;
+    }
+
+    public Matrix Linear(Matrix x, Matrix weight) => Multiply(x, weight.Packed!, gated: false);
+
+    public Matrix GatedLinear(Matrix x, Matrix gateUp) => Multiply(x, gateUp.Packed!, gated: true);
+
+    public Matrix HeadNorm(Matrix qkv, Matrix queryGain, Matrix keyGain, in AttentionShape shape)
+    {
+        var work = new HeadNormWork(_kernels, qkv, queryGain.Data, keyGain.Data, _normEpsilon, shape);
+        Run(ref work, (long)qkv.Rows * qkv.Columns);
+        return qkv;
+    }
+
+    public Matrix Rope(Matrix qkv, ReadOnlySpan<int> positions, in AttentionShape shape)
+    {
+        RopeTable table = RopeOf(shape);
+        int end = 0;
+        foreach (int position in positions) end = Math.Max(end, position + 1);
+        table.Reserve(end);
+        fixed (int* first = positions)
+        {
+            var work = new RopeWork(_kernels, qkv, first, table, shape);
+            Run(ref work, (long)qkv.Rows * (shape.QueryWidth + shape.KeyValueWidth));
+        }
+        return qkv;
+    }
+
+    public Matrix Attention(Matrix qkv, Batch batch, in AttentionShape shape) => _attention.Run(qkv, batch, shape);
+
+    public Matrix Add(Matrix x, Matrix y)
+    {
+        int n = x.Rows * x.Columns;
+        _kernels.Add(x.Data, y.Data, n, x.Data);
+        return x;
+    }
+
+    public Matrix Rows(Matrix x, ReadOnlySpan<int> rows)
+    {
+        if (rows.Length == x.Rows) return x; // the rows are ascending, so these are all
+        Matrix result = _arena.Allocate(rows.Length, x.Columns);
+        for (int i = 0; i < rows.Length; i++) x.Row(rows[i]).CopyTo(new Span<float>(result.RowPointer(i), x.Columns));
+        return result;
+    }
+
+    public Matrix SoftCap(Matrix x, float cap)
+    {
+        for (int row = 0; row < x.Rows; row++) _kernels.SoftCap(x.RowPointer(row), cap, x.Columns, x.RowPointer(row));
+        return x;
+    }
+
+    public Matrix Layer(Matrix x, int layer, Batch batch, LayerFunction<Matrix> function)
+    {
+        Arena.Mark mark = _arena.Save();
+        Matrix result = function(x, layer, batch);
+        if (result.Data != x.Data) new ReadOnlySpan<float>(result.Data, x.Rows * x.Columns).CopyTo(new Span<float>(x.Data, x.Rows * x.Columns));
+        _arena.Release(mark);
+        return x;
+    }
+
+    public void Dispose()
+    {
+        _arena.Dispose();
+        foreach (RopeTable table in _ropes) table.Dispose();
+    }
+
+    private RopeTable RopeOf(in AttentionShape shape)
+    {
+        foreach (RopeTable table in _ropes)
+            if (table.Is(shape.RopeBase, shape.RopeScale)) return table;
+        _ropes.Add(new RopeTable(shape.RopeBase, shape.RopeScale, shape.HeadDimension));
+        return _ropes[^1];
+    }
+
+    private Matrix Multiply(Matrix x, PackedWeights weights, bool gated)
+    {
+        Matrix result = _arena.Allocate(x.Rows, gated ? weights.Rows / 2 : weights.Rows);
+        Arena.Mark mark = _arena.Save();
+        byte* prepared = (byte*)x.Data;
+        nint stride = (nint)x.Columns * sizeof(float);
+        if (PackedWeights.IsQuantised(weights.Type))
+        {
+            stride = (_kernels.PreparedBytes(weights.Type, weights.PaddedColumns) + 63) & ~63;
+            prepared = _arena.AllocateBytes(stride * x.Rows);
+            var prepare = new PrepareWork(_kernels, weights, x.Data, x.Rows, prepared, stride);
+            Run(ref prepare, (long)x.Rows * x.Columns);
+        }
+        var product = new ProductWork(_kernels, weights, prepared, stride, x.Rows, gated, result.Data, result.Columns, Team.Count);
+        if ((long)x.Rows * weights.Rows * weights.Columns < SmallProduct) product.Run(0, 1);
+        else Team.Run(ref product);
+        _arena.Release(mark);
+        return result;
+    }
+
+    private void Run<TWork>(ref TWork work, long elements) where TWork : struct, IWork
+    {
+        if (elements < SmallRows) work.Run(0, 1);
+        else Team.Run(ref work);
+    }
+
+    /// <summary>The rows of one of the parts.</summary>
+    private static (int Begin, int End) Share(int rows, int part, int parts) => ((int)((long)rows * part / parts), (int)((long)rows * (part + 1) / parts));
+
+    private readonly struct NormWork(CpuKernels kernels, float* x, float* gain, float epsilon, int rows, int columns, float* result) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(rows, part, parts);
+            for (nint row = begin; row < end; row++) kernels.RmsNorm(x + row * columns, gain, epsilon, columns, result + row * columns);
+        }
+    }
+
+    private readonly struct HeadNormWork(CpuKernels kernels, Matrix qkv, float* queryGain, float* keyGain, float epsilon, AttentionShape shape) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(qkv.Rows, part, parts);
+            for (int row = begin; row < end; row++)
+            {
+                float* head = qkv.RowPointer(row);
+                for (int i = 0; i < shape.HeadCount + shape.KeyValueHeadCount; i++, head += shape.HeadDimension)
+                    kernels.RmsNorm(head, i < shape.HeadCount ? queryGain : keyGain, epsilon, shape.HeadDimension, head);
+            }
+        }
+    }
+
+    private readonly struct RopeWork(CpuKernels kernels, Matrix qkv, int* positions, RopeTable table, AttentionShape shape) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(qkv.Rows, part, parts);
+            for (int row = begin; row < end; row++)
+            {
+                float* head = qkv.RowPointer(row), cosines = table.Cosines(positions[row]), sines = table.Sines(positions[row]);
+                for (int i = 0; i < shape.HeadCount + shape.KeyValueHeadCount; i++, head += shape.HeadDimension)
+                    kernels.Rope(head, cosines, sines, shape.HeadDimension / 2, i < shape.HeadCount ? shape.QueryScale : 1, head);
+            }
+        }
+    }
+
+    private readonly struct PrepareWork(CpuKernels kernels, PackedWeights weights, float* x, int rows, byte* prepared, nint stride) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(rows, part, parts);
+            for (nint row = begin; row < end; row++)
+                kernels.Prepare(weights.Type, x + row * weights.Columns, weights.Columns, weights.PaddedColumns, prepared + row * stride);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Gemma.Cpu;
+
+/// <summary>The kernel tiers, slowest first.</summary>
+public enum Isa
+{
+    /// <summary>Plain loops: the twin that the vector kernels are tested against.</summary>
+    Scalar,
+
+    /// <summary>128-bit vectors (SSE4.1 and later, ARM64).</summary>
+    Vector128,
+
+    /// <summary>AVX2 and FMA.</summary>
+    Avx2,
+
+    /// <summary>AVX-512 F, BW, DQ, VL.</summary>
+    Avx512,
+}
+
+/// <summary>Which kernel tier runs, and why.</summary>
+public static class IsaSelection
+{
+    /// <summary>The environment variable that forces a tier: <c>scalar</c>, <c>vector128</c>, <c>avx2</c>, <c>avx512</c>.</summary>
+    public const string Variable = "GEMMA_ISA";
+
+    /// <summary>The best tier of this processor, whatever the environment says.</summary>
+    public static Isa Best { get; } =
+        Vector512.IsHardwareAccelerated && Avx512BW.IsSupported ? Isa.Avx512 :
+        Avx2.IsSupported && Fma.IsSupported ? Isa.Avx2 :
+        Vector128.IsHardwareAccelerated ? Isa.Vector128 : Isa.Scalar;
+
+    /// <summary>The tier in use. Throws <see cref="UsageException"/> where the variable names none or one this processor lacks.</summary>
+    public static Isa Current => Resolve(Environment.GetEnvironmentVariable(Variable));
+
+    /// <summary>One line for <c>gemma doctor</c>.</summary>
+    public static string Reason => Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } forced
+        ? $"forced by {Variable}={forced}; the best of this processor is {Best}"
+        : $"the best that this processor and runtime offer";
+
+    internal static Isa Resolve(string? forced)
+    {
+        if (string.IsNullOrEmpty(forced)) return Best;
+        if (!Enum.TryParse(forced, ignoreCase: true, out Isa isa) || !Enum.IsDefined(isa))
+            throw new UsageException($"{Variable} is '{forced}'; expected scalar, vector128, avx2 or avx512");
+        return isa <= Best ? isa : throw new UsageException($"{Variable}={forced} asks for more than this processor has; its best is {Best}: unset the variable");
+    }
+}

@@ -1,0 +1,148 @@
+namespace Gemma.Cpu.Kernels;
+
+/// <summary>
+/// The kernels of one tier. The scalar tier is the twin the others are tested against. A tier of emitted machine code overrides
+/// <see cref="Multiply"/> and <see cref="Prepare"/> and inherits the rest.
+/// </summary>
+internal abstract unsafe class CpuKernels
+{
+    public abstract Isa Isa { get; }
+
+    public static CpuKernels For(Isa isa) => isa switch
+    {
+        Isa.Avx512 => new VectorKernels<Lanes512>(isa),
+        Isa.Avx2 => new VectorKernels<Lanes256>(isa),
+        Isa.Vector128 => new VectorKernels<Lanes128>(isa),
+        _ => new ScalarKernels(),
+    };
+
+    /// <summary>Bytes of a prepared row; the dense types read the fp32 activations as they are.</summary>
+    public virtual int PreparedBytes(WeightType type, int columns) => type is WeightType.Q8 or WeightType.Q4 ? QuantizedRow.Bytes(type, columns) : columns * 4;
+
+    /// <summary>Brings one fp32 row of <paramref name="columns"/> values into the form that <see cref="Multiply"/> reads for 8- and 4-bit weights.</summary>
+    public abstract void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared);
+
+    /// <summary>Prepared rows times one or two panels: result[row, 16 · panelCount].</summary>
+    /// <param name="type">Type of the panels.</param>
+    /// <param name="panels">First panel.</param>
+    /// <param name="panelBytes">Bytes from panel to panel.</param>
+    /// <param name="panelCount">1 or 2.</param>
+    /// <param name="columns">k, padded.</param>
+    /// <param name="x">Prepared rows.</param>
+    /// <param name="stride">Bytes from a prepared row to the next.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="result">Where the product goes.</param>
+    /// <param name="resultStride">Floats from a row of the result to the next.</param>
+    public abstract void Multiply(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, byte* x, nint stride, int rows, float* result,
+        nint resultStride);
+
+    /// <summary>Quantises and packs 16 rows of <paramref name="columns"/> (a multiple of 64) fp32 weights.</summary>
+    public abstract void Pack(WeightType type, float* rows, int columns, byte* panel);
+
+    public abstract void RmsNorm(float* x, float* gain, float epsilon, int n, float* result);
+
+    public abstract void GatedGelu(float* gate, float* up, int n, float* result);
+
+    public abstract void SoftCap(float* x, float cap, int n, float* result);
+
+    public abstract void Rope(float* x, float* cosines, float* sines, int half, float scale, float* result);
+
+    public abstract void Add(float* x, float* y, int n, float* result);
+
+    public abstract float Softmax(float* scores, int first, int end, float softCap, ref float maximum, ref float sum);
+
+    public abstract void Accumulate(float* accumulated, float correction, float* added, int n);
+}
+
+internal sealed unsafe class ScalarKernels : CpuKernels
+{
+    public override Isa Isa => Isa.Scalar;
+
+    public override void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared) => QuantizedRow.Scalar(type, x, columns, padded, prepared);
+
+    public override void Multiply(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, byte* x, nint stride, int rows, float* result,
+        nint resultStride)
+    {
+        switch (type)
+        {
+            case WeightType.F32:
+                DenseProduct.Scalar<SinglePanel>(panels, panelBytes, panelCount, columns, (float*)x, stride / 4, rows, result, resultStride);
+                break;
+            case WeightType.BF16:
+                DenseProduct.Scalar<BFloat16Panel>(panels, panelBytes, panelCount, columns, (float*)x, stride / 4, rows, result, resultStride);
+                break;
+            case WeightType.Q8:
+                Q8Product.Scalar(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+            default:
+                Q4Product.Scalar(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+        }
+    }
+
+    public override void Pack(WeightType type, float* rows, int columns, byte* panel) => QuantizedPanel.PackScalar(type, rows, columns, panel);
+
+    public override void RmsNorm(float* x, float* gain, float epsilon, int n, float* result) => RowKernels.RmsNormScalar(x, gain, epsilon, n, result);
+
+    public override void GatedGelu(float* gate, float* up, int n, float* result) => RowKernels.GatedGeluScalar(gate, up, n, result);
+
+    public override void SoftCap(float* x, float cap, int n, float* result) => RowKernels.SoftCapScalar(x, cap, n, result);
+
+    public override void Rope(float* x, float* cosines, float* sines, int half, float scale, float* result) =>
+        RowKernels.RopeScalar(x, cosines, sines, half, scale, result);
+
+    public override void Add(float* x, float* y, int n, float* result) => RowKernels.AddScalar(x, y, n, result);
+
+    public override float Softmax(float* scores, int first, int end, float softCap, ref float maximum, ref float sum) =>
+        SoftmaxKernel.Scalar(scores, first, end, softCap, ref maximum, ref sum);
+
+    public override void Accumulate(float* accumulated, float correction, float* added, int n) =>
+        SoftmaxKernel.AccumulateScalar(accumulated, correction, added, n);
+}
+
+internal unsafe class VectorKernels<TLanes>(Isa isa) : CpuKernels where TLanes : struct, ILanes<TLanes>
+{
+    public override Isa Isa => isa;
+
+    public override void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared) =>
+        QuantizedRow.Vector<TLanes>(type, x, columns, padded, prepared);
+
+    public override void Multiply(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, byte* x, nint stride, int rows, float* result,
+        nint resultStride)
+    {
+        switch (type)
+        {
+            case WeightType.F32:
+                DenseProduct.Vector<TLanes, SinglePanel>(panels, panelBytes, panelCount, columns, (float*)x, stride / 4, rows, result, resultStride);
+                break;
+            case WeightType.BF16:
+                DenseProduct.Vector<TLanes, BFloat16Panel>(panels, panelBytes, panelCount, columns, (float*)x, stride / 4, rows, result, resultStride);
+                break;
+            case WeightType.Q8:
+                Q8Product.Vector<TLanes>(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+            default:
+                Q4Product.Vector<TLanes>(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+        }
+    }
+
+    public override void Pack(WeightType type, float* rows, int columns, byte* panel) => QuantizedPanel.Pack<TLanes>(type, rows, columns, panel);
+
+    public override void RmsNorm(float* x, float* gain, float epsilon, int n, float* result) => RowKernels.RmsNorm<TLanes>(x, gain, epsilon, n, result);
+
+    public override void GatedGelu(float* gate, float* up, int n, float* result) => RowKernels.GatedGelu<TLanes>(gate, up, n, result);
+
+    public override void SoftCap(float* x, float cap, int n, float* result) => RowKernels.SoftCap<TLanes>(x, cap, n, result);
+
+    public override void Rope(float* x, float* cosines, float* sines, int half, float scale, float* result) =>
+        RowKernels.Rope<TLanes>(x, cosines, sines, half, scale, result);
+
+    public override void Add(float* x, float* y, int n, float* result) => RowKernels.Add<TLanes>(x, y, n, result);
+
+    public override float Softmax(float* scores, int first, int end, float softCap, ref float maximum, ref float sum) =>
+        SoftmaxKernel.Vector<TLanes>(scores, first, end, softCap, ref maximum, ref sum);
+
+    public override void Accumulate(float* accumulated, float correction, float* added, int n) =>
+        SoftmaxKernel.Accumulate<TLanes>(accumulated, correction, added, n);
+}

@@ -1,0 +1,138 @@
+using Gemma.Cpu;
+using Gemma.Cpu.Kernels;
+using Gemma.Formats;
+using Gemma.Generation;
+
+namespace Gemma;
+
+/// <summary>How a model is brought into memory.</summary>
+public sealed record LoadOptions
+{
+    /// <summary>How weights are kept; null is what the file's own type comes nearest to.</summary>
+    public WeightType? Type { get; init; }
+
+    /// <summary>Threads that compute; 0 is one for each processor.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Hears the share of the weights that is in memory, 0 … 1.</summary>
+    public IProgress<double>? Progress { get; init; }
+}
+
+/// <summary>
+/// A model in memory, ready to compute: configuration, weights and the backend they are on. One pass at a time; for many requests at once put an
+/// <c>Engine</c> before it.
+/// </summary>
+public sealed class GemmaModel : IDisposable
+{
+    private readonly ThreadTeam _team;
+    private readonly CpuWeights _weights;
+    private readonly CpuBackend _backend;
+    private readonly Transformer<Matrix> _transformer;
+
+    private GemmaModel(GemmaConfig config, WeightType type, TensorRowReader reader, int threads, IProgress<double>? progress)
+    {
+        Config = config;
+        WeightType = type;
+        var kernels = CpuKernels.For(IsaSelection.Current);
+        _team = new ThreadTeam(threads);
+        try
+        {
+            _weights = CpuWeights.Load(config, type, reader, kernels, _team, progress);
+            _backend = new CpuBackend(config, kernels, _team);
+        }
+        catch
+        {
+            _team.Dispose();
+            throw;
+        }
+        _transformer = new Transformer<Matrix>(config, _weights.Weights, _backend);
+    }
+
+    public GemmaConfig Config { get; }
+
+    public WeightType WeightType { get; }
+
+    /// <summary>How the makers would have it sampled, where they say.</summary>
+    public GenerationDefaults? Defaults { get; private init; }
+
+    /// <summary>The makers' chat template (Jinja), where the files hold one.</summary>
+    public string? ChatTemplate { get; private init; }
+
+    /// <summary>Bytes of the weights in memory.</summary>
+    public long WeightBytes => _weights.ByteCount;
+
+    /// <summary>Bytes of weights that a pass of one token reads.</summary>
+    public long WeightBytesPerToken => _weights.BytesPerToken;
+
+    /// <summary>Bytes of activations held for the largest pass so far.</summary>
+    public long ActivationBytes => _backend.ActivationBytes;
+
+    /// <summary>Threads that compute.</summary>
+    public int Threads => _team.Count;
+
+    /// <summary>The kernels in use.</summary>
+    public Isa Isa => _backend.Kernels.Isa;
+
+    internal ThreadTeam Team => _team;
+
+    /// <summary>Loads a folder in Hugging Face's layout, or a <c>.gguf</c> or <c>.safetensors</c> file.</summary>
+    /// <exception cref="GemmaException">Something is missing or wrong; the message says what, where, and what to do.</exception>
+    public static GemmaModel Load(string path, LoadOptions? options = null)
+    {
+        using ModelFiles files = ModelFiles.Open(path);
+        return Load(files, options);
+    }
+
+    /// <summary>Loads from files that are open already; they may be closed afterwards.</summary>
+    public static GemmaModel Load(ModelFiles files, LoadOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        options ??= new LoadOptions();
+        return new GemmaModel(files.Config, options.Type ?? Nearest(files.DominantType), (spec, row, destination) => files.ReadRow(spec, row, destination),
+            options.Threads, options.Progress)
+        {
+            Defaults = files.Defaults,
+            ChatTemplate = files.ChatTemplate,
+        };
+    }
+
+    /// <summary>A model of this shape with random weights, for measurements.</summary>
+    public static GemmaModel Synthetic(GemmaConfig config, WeightType type, int threads = 0, ulong seed = 1, IProgress<double>? progress = null)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        var weights = new SyntheticWeights(seed);
+        return new GemmaModel(config, type, (spec, row, destination) => weights.ReadRow(spec, row, destination), threads, progress);
+    }
+
+    /// <summary>Tokens to logits: [batch.LogitRows, vocabulary]. Valid until the next pass.</summary>
+    public Matrix Forward(Batch batch)
+    {
+        _backend.BeginPass();
+        return _transformer.Forward(batch);
+    }
+
+    /// <summary>Tokens to the normalised output of the last layer: [tokens, width]. Valid until the next pass.</summary>
+    public Matrix Hidden(Batch batch)
+    {
+        _backend.BeginPass();
+        return _transformer.Hidden(batch);
+    }
+
+    /// <summary>Room for the keys and values of this many positions, all sequences together.</summary>
+    public KvCache CreateCache(int positions, KvType type = KvType.BFloat16) => new(Config, type, positions);
+
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _backend.Dispose();
+        _team.Dispose();
+    }
+
+    private static WeightType Nearest(TensorType type) => type switch
+    {
+        TensorType.F32 => WeightType.F32,
+        TensorType.F16 or TensorType.BF16 => WeightType.BF16,
+        TensorType.Q4_0 or TensorType.Q4_K => WeightType.Q4,
+        _ => WeightType.Q8,
+    };
+}
