@@ -49,6 +49,21 @@ public sealed class ModelFiles : IDisposable
             : throw new UsageException($"{path}: no model there; name a folder with config.json and model.safetensors, or a .gguf or .safetensors file");
     }
 
+    /// <summary>Opens a model whose files are in memory, such as one that ships inside a program.</summary>
+    /// <param name="name">What messages call it.</param>
+    /// <param name="files">The files of a Hugging Face folder by name, the weights in one <c>model.safetensors</c>. They must not change any more.</param>
+    public static ModelFiles FromMemory(string name, IReadOnlyDictionary<string, byte[]> files)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        byte[] Require(string file) => files.TryGetValue(file, out byte[]? bytes) ? bytes : throw new GemmaException($"{name}: expected {file}, found none");
+        string InModel(string file) => $"{name}/{file}";
+        GemmaConfig config = JsonFields.Parse(InModel("config.json"), Require("config.json"), HuggingFaceConfig.Read);
+        GenerationDefaults? defaults = files.TryGetValue("generation_config.json", out byte[]? json)
+            ? JsonFields.Parse(InModel("generation_config.json"), json, GenerationDefaults.Read) : null;
+        var weights = Safetensors.Of(MappedFile.Of(InModel(Safetensors.FileName), Require(Safetensors.FileName)));
+        return Check(new ModelFiles(name, WithEos(config, defaults, InModel("generation_config.json")), weights) { Defaults = defaults });
+    }
+
     /// <summary>The tensor in the file.</summary>
     public TensorInfo Find(TensorSpec spec) => _found[spec];
 
@@ -113,12 +128,15 @@ public sealed class ModelFiles : IDisposable
             throw new GemmaException($"{folder}: expected config.json beside the weights, found none; fetch the whole model");
         GemmaConfig config = HuggingFaceConfig.Load(InFolder("config.json"));
         GenerationDefaults? defaults = File.Exists(InFolder("generation_config.json")) ? JsonFields.Load(InFolder("generation_config.json"), GenerationDefaults.Read) : null;
-        if (defaults is not null)
-        {
-            config = config with { EosIds = [.. config.EosIds.Union(defaults.EosIds)] };
-            config.Validate(InFolder("generation_config.json"));
-        }
-        return Check(new ModelFiles(path, config, Safetensors.Open(weights)) { Defaults = defaults, ChatTemplate = HuggingFaceChatTemplate.Find(folder) });
+        return Check(new ModelFiles(path, WithEos(config, defaults, InFolder("generation_config.json")), Safetensors.Open(weights)) { Defaults = defaults, ChatTemplate = HuggingFaceChatTemplate.Find(folder) });
+    }
+
+    private static GemmaConfig WithEos(GemmaConfig config, GenerationDefaults? defaults, string file)
+    {
+        if (defaults is null) return config;
+        config = config with { EosIds = [.. config.EosIds.Union(defaults.EosIds)] };
+        config.Validate(file);
+        return config;
     }
 
     /// <summary>Fills the map from table to file; disposes the files where they do not hold the model.</summary>

@@ -64,6 +64,19 @@ public class ModelFilesTests
     }
 
     [Fact]
+    public void AModelInMemoryIsTheModelOnDisk()
+    {
+        string[] names = ["config.json", "generation_config.json", "model.safetensors"];
+        using ModelFiles folder = ModelFiles.Open(Repository.TinyModel);
+        using ModelFiles memory = ModelFiles.FromMemory("tiny", names.ToDictionary(name => name, name => File.ReadAllBytes(Path.Combine(Repository.TinyModel, name))));
+        Assert.Equal(folder.Config with { WindowedLayers = memory.Config.WindowedLayers, EosIds = memory.Config.EosIds }, memory.Config);
+        Assert.Equal(folder.Config.EosIds, memory.Config.EosIds);
+        Assert.Equal(folder.Defaults, memory.Defaults! with { EosIds = folder.Defaults!.EosIds });
+        ModelContents.AssertSame(folder, memory);
+        Assert.Throws<GemmaException>(() => ModelFiles.FromMemory("tiny", new Dictionary<string, byte[]>()));
+    }
+
+    [Fact]
     public void NormsComeOutAsTheGain()
     {
         using ModelFiles files = ModelFiles.Open(Path.Combine(Repository.Golden, "gemma1-mqa", "fp32"));
