@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
-using System.Numerics;
 
 namespace Gemma.Formats;
 
@@ -8,10 +7,8 @@ namespace Gemma.Formats;
 public sealed class Gguf : ITensorFile
 {
     internal const uint Magic = 0x46554747; // "GGUF"
-    internal const int DefaultAlignment = 32;
-    internal const string AlignmentKey = "general.alignment";
 
-    private const int LargestRank = 4, LargestAlignment = 1 << 16;
+    private const int LargestRank = 4;
 
     private readonly MappedFile _file;
     private readonly Dictionary<string, TensorInfo> _tensors = new(StringComparer.Ordinal);
@@ -115,9 +112,7 @@ public sealed class Gguf : ITensorFile
 
     private void Place(GgufReader reader, List<Entry> entries)
     {
-        int alignment = Metadata.Int(AlignmentKey) ?? DefaultAlignment;
-        if (alignment is < 1 or > LargestAlignment || !BitOperations.IsPow2(alignment))
-            throw Metadata.Wrong(AlignmentKey, FormattableString.Invariant($"a power of two up to {LargestAlignment}"), alignment);
+        int alignment = Metadata.Alignment();
         long start = (reader.Position + alignment - 1) / alignment * alignment, room = Math.Max(0, _file.Length - start);
         entries.Sort((a, b) => a.Offset.CompareTo(b.Offset));
         ulong end = 0;

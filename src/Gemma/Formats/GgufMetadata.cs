@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Numerics;
 
 namespace Gemma.Formats;
 
@@ -8,6 +9,9 @@ namespace Gemma.Formats;
 /// </summary>
 public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
 {
+    private const string AlignmentKey = "general.alignment";
+    private const int DefaultAlignment = 32, LargestAlignment = 1 << 16;
+
     private readonly Dictionary<string, object> _values = new(StringComparer.Ordinal);
     private readonly List<string> _order = [];
 
@@ -81,6 +85,14 @@ public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
         uint[] values when values.GetType() == typeof(uint[]) && values.All(value => value <= int.MaxValue) => Array.ConvertAll(values, value => (int)value),
         { } other => throw Wrong(key, "a list of whole numbers", other),
     };
+
+    /// <summary>What divides the offset of every tensor.</summary>
+    internal int Alignment()
+    {
+        int alignment = Int(AlignmentKey) ?? DefaultAlignment;
+        return alignment is >= 1 and <= LargestAlignment && BitOperations.IsPow2(alignment) ? alignment
+            : throw Wrong(AlignmentKey, FormattableString.Invariant($"a power of two up to {LargestAlignment}"), alignment);
+    }
 
     /// <summary>The value, or null where the key is absent.</summary>
     public object? Find(string key) => _values.GetValueOrDefault(key);

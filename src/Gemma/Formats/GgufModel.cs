@@ -7,12 +7,22 @@ internal static class GgufModel
 {
     public const string EmbeddingName = "token_embd.weight";
 
-    private const string ArchitectureKey = "general.architecture";
+    public const string ChatTemplateKey = "tokenizer.chat_template";
+
+    private const string ArchitectureKey = "general.architecture", BosKey = "tokenizer.ggml.bos_token_id", EosKey = "tokenizer.ggml.eos_token_id",
+        EndOfTurnKey = "tokenizer.ggml.eot_token_id", PadKey = "tokenizer.ggml.padding_token_id", TemperatureKey = "general.sampling.temp",
+        TopKKey = "general.sampling.top_k", TopPKey = "general.sampling.top_p";
 
     /// <exception cref="BadFileException">A key is missing, or asks for what this architecture does not have.</exception>
     public static GemmaConfig Config(Gguf file)
     {
-        GgufMetadata metadata = file.Metadata;
+        if (!file.Tensors.TryGetValue(EmbeddingName, out TensorInfo? embedding) || embedding.Rows > int.MaxValue)
+            throw new BadFileException(file.Metadata.File, EmbeddingName, "the embedding table", "none", "the file is incomplete: take another copy of the model");
+        return Config(file.Metadata, (int)embedding.Rows);
+    }
+
+    public static GemmaConfig Config(GgufMetadata metadata, int vocabulary)
+    {
         if (metadata.Int("split.count") is > 1 and int parts)
             throw metadata.Wrong("split.count", "a model in one file", FormattableString.Invariant($"{parts} files, which llama-gguf-split --merge makes one"));
         string name = metadata.String(ArchitectureKey) ?? throw metadata.Missing(ArchitectureKey, "gemma, gemma2 or gemma3");
@@ -23,9 +33,7 @@ internal static class GgufModel
             "gemma3" => GemmaArchitecture.Gemma3,
             _ => throw metadata.Wrong(ArchitectureKey, "gemma, gemma2 or gemma3", name),
         };
-        if (!file.Tensors.TryGetValue(EmbeddingName, out TensorInfo? embedding) || embedding.Rows > int.MaxValue)
-            throw new BadFileException(metadata.File, EmbeddingName, "the embedding table", "none", "the file is incomplete: take another copy of the model");
-        GemmaConfig config = Config(architecture, metadata, name + ".", (int)embedding.Rows);
+        GemmaConfig config = Config(architecture, metadata, name + ".", vocabulary);
         config.Validate(metadata.File);
         return config;
     }
@@ -60,10 +68,39 @@ internal static class GgufModel
             LogitSoftCap = windowed ? metadata.Float(prefix + "final_logit_softcapping") ?? (architecture == GemmaArchitecture.Gemma2 ? 30 : 0) : 0,
             SlidingWindow = windowed ? metadata.Int(prefix + "attention.sliding_window") ?? (architecture == GemmaArchitecture.Gemma2 ? 4096 : 0) : 0,
             WindowedLayers = Windows(architecture, metadata, prefix, layers),
-            BosId = metadata.Int("tokenizer.ggml.bos_token_id") ?? 2,
-            PadId = metadata.Int("tokenizer.ggml.padding_token_id") ?? 0,
+            BosId = metadata.Int(BosKey) ?? 2,
+            PadId = metadata.Int(PadKey) ?? 0,
             EosIds = EosIds(metadata, vocabulary),
         };
+    }
+
+    /// <summary>How the makers would have it sampled, under the keys that llama.cpp knows since 2025; null where the file has none of them.</summary>
+    public static GenerationDefaults? Defaults(GgufMetadata metadata)
+    {
+        (float? temperature, int? topK, float? topP) = (metadata.Float(TemperatureKey), metadata.Int(TopKKey), metadata.Float(TopPKey));
+        if (temperature is null && topK is null && topP is null) return null;
+        if (temperature is < 0 or > 100) throw metadata.Wrong(TemperatureKey, "0 … 100", temperature);
+        if (topP is < 0 or > 1) throw metadata.Wrong(TopPKey, "0 … 1", topP);
+        // llama.cpp says −1 for "all".
+        return new GenerationDefaults { Sample = true, Temperature = temperature, TopK = topK < 0 ? 0 : topK, TopP = topP };
+    }
+
+    /// <summary>The counterpart of <see cref="Defaults"/>. A model that is not to be sampled says nothing.</summary>
+    public static void AddDefaults(GgufMetadata metadata, GenerationDefaults defaults)
+    {
+        if (defaults.Sample == false) return;
+        if (defaults.Temperature is float temperature) metadata.Set(TemperatureKey, temperature);
+        if (defaults.TopK is int topK) metadata.Set(TopKKey, topK);
+        if (defaults.TopP is float topP) metadata.Set(TopPKey, topP);
+    }
+
+    /// <summary>The ids of a configuration: GGUF has a place for one that ends a text and one that ends a turn.</summary>
+    public static void AddIds(GgufMetadata metadata, GemmaConfig config)
+    {
+        metadata.Set(BosKey, (uint)config.BosId);
+        metadata.Set(PadKey, (uint)config.PadId);
+        if (config.EosIds.Length > 0) metadata.Set(EosKey, (uint)config.EosIds[0]);
+        if (config.EosIds.Length > 1) metadata.Set(EndOfTurnKey, (uint)config.EosIds[1]);
     }
 
     /// <summary>The keys of a configuration, as llama.cpp's own converter writes them.</summary>
@@ -97,11 +134,24 @@ internal static class GgufModel
             Add("attention.sliding_window_pattern", config.WindowedLayers.ToArray());
         if (config.Architecture == GemmaArchitecture.Gemma2) Add("attn_logit_softcapping", config.AttentionSoftCap);
         if (config.Architecture == GemmaArchitecture.Gemma2 || config.LogitSoftCap > 0) Add("final_logit_softcapping", config.LogitSoftCap);
-        if (config.QueryPreAttentionScalar != DefaultQueryScalar(config.Architecture, config.LayerCount, config.Width, config.HeadCount, config.HeadDimension))
-            Add("attention.scale", 1 / MathF.Sqrt(config.QueryPreAttentionScalar));
+        if (HasUnusualQueryScalar(config)) Add("attention.scale", 1 / MathF.Sqrt(config.QueryPreAttentionScalar));
         return metadata;
 
         void Add(string key, object value) => metadata.Add($"{architecture}.{key}", value);
+    }
+
+    /// <summary>Whether the scale of queries is another than llama.cpp takes a model of this shape to have.</summary>
+    public static bool HasUnusualQueryScalar(GemmaConfig config) =>
+        config.QueryPreAttentionScalar != DefaultQueryScalar(config.Architecture, config.LayerCount, config.Width, config.HeadCount, config.HeadDimension);
+
+    /// <summary>Keys with no counterpart in a Hugging Face folder: author, licence and the like.</summary>
+    public static string[] KeysNoFolderHolds(GgufMetadata metadata)
+    {
+        string prefix = metadata.String(ArchitectureKey) + ".";
+        string[] held = [ArchitectureKey, "general.type", "general.name", "general.file_type", "general.quantization_version", "general.alignment",
+            TemperatureKey, TopKKey, TopPKey];
+        return [.. metadata.Select(pair => pair.Key).Where(key => !key.StartsWith(prefix, StringComparison.Ordinal)
+            && !key.StartsWith("tokenizer.", StringComparison.Ordinal) && !held.Contains(key, StringComparer.Ordinal))];
     }
 
     /// <summary>
@@ -150,8 +200,8 @@ internal static class GgufModel
 
     private static ImmutableArray<int> EosIds(GgufMetadata metadata, int vocabulary)
     {
-        int eos = metadata.Int("tokenizer.ggml.eos_token_id") ?? 1;
+        int eos = metadata.Int(EosKey) ?? 1;
         // llama.cpp's converter names 107 the end of turn of every Gemma 1, one with a smaller vocabulary included.
-        return metadata.Int("tokenizer.ggml.eot_token_id") is int turn && turn != eos && turn >= 0 && turn < vocabulary ? [eos, turn] : [eos];
+        return metadata.Int(EndOfTurnKey) is int turn && turn != eos && turn >= 0 && turn < vocabulary ? [eos, turn] : [eos];
     }
 }

@@ -7,7 +7,7 @@ namespace Gemma.Formats;
 /// The bytes of a file, mapped: pages are read when they are touched, and shared with every other process that maps the file. Each access is checked
 /// against the length, so no arithmetic on a hostile header can reach past the end.
 /// </summary>
-internal sealed unsafe class MappedFile : IDisposable
+internal sealed unsafe partial class MappedFile : IDisposable
 {
     private readonly MemoryMappedFile? _map;
     private readonly MemoryMappedViewAccessor? _view;
@@ -71,6 +71,19 @@ internal sealed unsafe class MappedFile : IDisposable
         return new ReadOnlySpan<byte>(_start + offset, count);
     }
 
+    /// <summary>
+    /// Says that these bytes will not be read again soon. On Unix their pages leave this process's memory (they stay readable, from the system's cache or
+    /// the disk): whoever reads a model once from end to end does not come to hold all of it.
+    /// </summary>
+    public void Forget(long offset, long count)
+    {
+        const int DoNotNeed = 4; // MADV_DONTNEED, the same number on Linux and macOS
+        if (_map is null || _start is null || OperatingSystem.IsWindows()) return;
+        // Whole pages only: a neighbour's rows may be in use.
+        nuint page = (nuint)Environment.SystemPageSize, first = ((nuint)(_start + offset) + page - 1) / page * page, last = (nuint)(_start + offset + count) / page * page;
+        if (last > first) _ = Advise(first, last - first, DoNotNeed); // advice: a refusal costs memory, not correctness
+    }
+
     /// <summary>The encoded row of a tensor that lies in this file.</summary>
     public static ReadOnlySpan<byte> RowBytes(TensorInfo tensor, long row)
     {
@@ -78,6 +91,10 @@ internal sealed unsafe class MappedFile : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, tensor.Rows);
         return tensor.File.Bytes(tensor.Offset + row * tensor.RowLength, tensor.RowLength);
     }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Advise(nuint address, nuint length, int advice);
 
     public void Dispose()
     {

@@ -73,6 +73,18 @@ public sealed class ModelFiles : IDisposable
     /// <exception cref="BadFileException">The row holds a NaN or an infinity.</exception>
     public void ReadRow(TensorSpec spec, long row, Span<float> destination)
     {
+        ReadPublishedRow(spec, row, destination);
+        if (!spec.IsNorm || NormsHoldGain) return;
+        foreach (ref float weight in destination) weight += 1;
+    }
+
+    /// <summary>Whether the file's norms are 1 + w (GGUF) rather than w (safetensors).</summary>
+    internal bool NormsHoldGain => Tensors is Gguf;
+
+    /// <summary>One row as fp32, norms as the file holds them.</summary>
+    /// <exception cref="BadFileException">The row holds a NaN or an infinity.</exception>
+    internal void ReadPublishedRow(TensorSpec spec, long row, Span<float> destination)
+    {
         TensorInfo tensor = _found[spec];
         Tensors.ReadRow(tensor, row, destination);
         if (!RowCodec.AllFinite(destination))
@@ -80,11 +92,34 @@ public sealed class ModelFiles : IDisposable
             throw new BadFileException(Tensors.PathOf(tensor), FormattableString.Invariant($"{tensor.Name} row {row}"), "numbers", "NaN or infinity",
                 "the weights are damaged: fetch the model again");
         }
-        if (!spec.IsNorm || Tensors is not Safetensors) return;
-        foreach (ref float weight in destination) weight += 1;
+    }
+
+    /// <summary>Throws where a tokenizer's pieces are not this model's: more of them than rows, or fewer than padding of the table explains.</summary>
+    /// <param name="pieces">Pieces of the tokenizer.</param>
+    /// <param name="tokenizerFile">Where they come from, for the message.</param>
+    /// <exception cref="BadFileException">They are another model's.</exception>
+    public void CheckTokenizer(int pieces, string tokenizerFile)
+    {
+        // Gemma 3 has 262,144 pieces, and from 4B on 262,208 rows: tables are padded for the makers' machines.
+        const int MostPadding = 256;
+        if (pieces > Config.VocabularySize || pieces <= Config.VocabularySize - MostPadding)
+        {
+            throw new BadFileException(tokenizerFile, null, FormattableString.Invariant($"a piece for each of the {Config.VocabularySize} rows of the model's embedding"),
+                FormattableString.Invariant($"{pieces} pieces"), "this is the tokenizer of another model: take the one that came with the weights");
+        }
     }
 
     public void Dispose() => Tensors.Dispose();
+
+    /// <summary>A GGUF file that is open already; disposed with the result.</summary>
+    internal static ModelFiles Of(string path, Gguf gguf) => Check(new ModelFiles(path, GgufModel.Config(gguf), gguf)
+    {
+        Defaults = GgufModel.Defaults(gguf.Metadata),
+        ChatTemplate = gguf.Metadata.String(GgufModel.ChatTemplateKey),
+    });
+
+    /// <summary>Safetensors that are open already; disposed with the result.</summary>
+    internal static ModelFiles Of(string path, GemmaConfig config, Safetensors tensors) => Check(new ModelFiles(path, config, tensors));
 
     private static ModelFiles OpenSafetensors(string path)
     {
@@ -99,7 +134,7 @@ public sealed class ModelFiles : IDisposable
         var gguf = Gguf.Open(path);
         try
         {
-            return Check(new ModelFiles(path, GgufModel.Config(gguf), gguf) { ChatTemplate = gguf.Metadata.String("tokenizer.chat_template") });
+            return Of(path, gguf);
         }
         catch
         {

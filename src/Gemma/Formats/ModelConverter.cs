@@ -1,0 +1,139 @@
+namespace Gemma.Formats;
+
+/// <summary>
+/// Any model that can be read, into a GGUF file or a folder in Hugging Face's layout: what <c>gemma convert</c> and <c>gemma quantize</c> do. Rows stream
+/// from the mapped source to their places, so that a model of any size takes the memory of a few rows.
+/// </summary>
+public sealed class ModelConverter
+{
+    private readonly ModelFiles _files;
+    private readonly string _destination;
+    private readonly ConvertOptions _options;
+    private readonly CancellationToken _cancellation;
+    private readonly Rounding _matrices = new(), _norms = new();
+    private readonly List<string> _notes = [];
+
+    private ModelConverter(ModelFiles files, string destination, ConvertOptions options, CancellationToken cancellation) =>
+        (_files, _destination, _options, _cancellation) = (files, destination, options, cancellation);
+
+    /// <summary>Converts; a destination that ends in <c>.gguf</c> is a file, any other a folder.</summary>
+    /// <param name="source">A folder, a <c>.safetensors</c> or a <c>.gguf</c> file.</param>
+    /// <exception cref="GemmaException">The source is bad, the destination taken, the type impossible, or the disk says no; nothing is written then.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; nothing is left behind.</exception>
+    public static ConversionResult Convert(string source, string destination, ConvertOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(destination);
+        options ??= new ConvertOptions();
+        using ModelFiles files = ModelFiles.Open(source);
+        return new ModelConverter(files, destination, options, cancellation).Run();
+    }
+
+    private GemmaConfig Config => _files.Config;
+
+    private GgufMetadata? SourceMetadata => (_files.Tensors as Gguf)?.Metadata;
+
+    private ConversionResult Run()
+    {
+        if (_options.Type is TensorType wanted && !RowCodec.CanEncode(wanted))
+            throw new UsageException($"{wanted} is read, not written; choose F32, F16, BF16, Q8_0 or Q4_0");
+        if (_files.IgnoredTensors.Count > 0)
+        {
+            _notes.Add(FormattableString.Invariant(
+                $"left out: {_files.IgnoredTensors.Count} tensors that the text model does not use, such as {_files.IgnoredTensors[0]}"));
+        }
+        if (Path.GetFullPath(_files.Path) == Path.GetFullPath(_destination) || Path.GetFullPath(SourceFolder) == Path.GetFullPath(_destination))
+            throw new UsageException($"{_destination}: expected another place than the source; choose another name");
+        bool toGguf = _destination.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
+        if (!toGguf && Path.GetExtension(_destination) is ".safetensors" or ".bin" or ".json")
+            throw new UsageException($"{_destination}: expected a .gguf file or the name of a folder, which gets {Safetensors.FileName} and its configuration");
+        (TensorType type, long bytes) = toGguf ? ToGguf() : ToFolder();
+        Note(_matrices, $"weights rounded to {type}", "");
+        Note(_norms, "norms rounded", toGguf && !_files.NormsHoldGain ? ": GGUF holds 1 + w, the sum the model computes with in any case" : "");
+        return new ConversionResult(_destination, type, bytes, [.. _notes]);
+    }
+
+    private (TensorType Type, long Bytes) ToGguf()
+    {
+        NewFile.CheckFree(_destination, _options.Force);
+        GgufMetadata metadata = SourceMetadata is GgufMetadata source ? CopyOf(source) : FromFolder();
+        TensorType type = _options.Type ?? _files.DominantType;
+        metadata.Set("general.file_type", _options.Type is null && SourceMetadata?.Int("general.file_type") is int same ? (uint)same : GgufTensorTypes.FileType(type));
+        List<TensorContent> tensors = [.. TensorTable.For(Config).Select(spec => Convert(spec, GgufType(spec), toGguf: true))];
+        if (tensors.Any(tensor => tensor.Type.IsQuantised())) metadata.Set("general.quantization_version", 2u);
+        GemmaConfig held = GgufModel.Config(metadata, Config.VocabularySize);
+        ConfigComparison.ThrowIfComputedOtherwise(_destination, Config, held);
+        if (GgufModel.HasUnusualQueryScalar(Config))
+        {
+            _notes.Add(FormattableString.Invariant(
+                $"query_pre_attn_scalar {Config.QueryPreAttentionScalar} is kept under attention.scale, which llama.cpp does not read for Gemma: there the model answers differently"));
+        }
+        if (ConfigComparison.LostIds(Config, held) is string lost) _notes.Add(lost);
+        GgufWriter.Write(_destination, metadata, tensors, _options, _cancellation);
+        return (type, tensors.Sum(tensor => tensor.ByteCount));
+    }
+
+    private (TensorType Type, long Bytes) ToFolder()
+    {
+        HuggingFaceFolder.CheckFree(_destination, _options.Force);
+        if (SourceMetadata is GgufMetadata source && GgufModel.KeysNoFolderHolds(source) is [string first, ..] keys)
+            _notes.Add(FormattableString.Invariant($"left out: {keys.Length} metadata values that a folder has no place for, such as {first}"));
+        TensorType type = _options.Type ?? FolderType();
+        if (type.IsQuantised()) throw new UsageException($"{_destination}: expected F32, F16 or BF16 for a folder, found {type}; name a .gguf file for that");
+        List<TensorContent> tensors = [.. TensorTable.For(Config).Select(spec => Convert(spec, type, toGguf: false))];
+        new HuggingFaceFolder
+        {
+            Config = Config,
+            Tensors = tensors,
+            Defaults = _files.Defaults,
+            ChatTemplate = _files.ChatTemplate,
+            Copies = SourceMetadata is null ? HuggingFaceFolder.Companions(SourceFolder) : [],
+        }.Write(_destination, _options, _cancellation);
+        return (type, tensors.Sum(tensor => tensor.ByteCount));
+    }
+
+    private string SourceFolder => Directory.Exists(_files.Path) ? _files.Path : Path.GetDirectoryName(Path.GetFullPath(_files.Path))!;
+
+    private TensorContent Convert(TensorSpec spec, TensorType type, bool toGguf) =>
+        new TensorConversion(_files, spec, type, toGguf, spec.IsNorm ? _norms : _matrices).Content();
+
+    /// <summary>
+    /// Norms stay F32. The embedding of a Q4_0 file is Q8_0: it is the head too, and llama.cpp also gives a tied table a better type (Q6_K, which is not
+    /// written here).
+    /// </summary>
+    private TensorType GgufType(TensorSpec spec) => spec.IsNorm ? TensorType.F32
+        : _options.Type is not TensorType type ? _files.Find(spec).Type
+        : spec.Role == TensorRole.Embedding && type == TensorType.Q4_0 ? TensorType.Q8_0
+        : type;
+
+    /// <summary>The one type that all matrices have, or F32: every number of every other type fits it.</summary>
+    private TensorType FolderType()
+    {
+        TensorType[] types = [.. TensorTable.For(Config).Where(spec => !spec.IsNorm).Select(spec => _files.Find(spec).Type).Distinct()];
+        if (types is [TensorType.F32 or TensorType.F16 or TensorType.BF16]) return types[0];
+        _notes.Add($"the weights ({string.Join(", ", types)}) become F32, which keeps every value; BF16 halves the files and rounds them");
+        return TensorType.F32;
+    }
+
+    /// <summary>All keys of the source. The alignment goes with them; the writer obeys it.</summary>
+    private GgufMetadata CopyOf(GgufMetadata source)
+    {
+        var metadata = new GgufMetadata(_destination);
+        foreach ((string key, object value) in source) metadata.Add(key, value);
+        return metadata;
+    }
+
+    private GgufMetadata FromFolder()
+    {
+        GgufMetadata metadata = GgufModel.Metadata(_destination, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(SourceFolder))), Config);
+        GgufModel.AddIds(metadata, Config);
+        if (_files.Defaults is GenerationDefaults defaults) GgufModel.AddDefaults(metadata, defaults);
+        if (_files.ChatTemplate is string template) metadata.Add(GgufModel.ChatTemplateKey, template);
+        return metadata;
+    }
+
+    private void Note(Rounding rounding, string what, string why)
+    {
+        if (rounding.Changed == 0) return;
+        _notes.Add(FormattableString.Invariant($"{what}: {rounding.Changed:N0} of {rounding.Count:N0} changed, relative error {rounding.RelativeError:G2}{why}"));
+    }
+}
