@@ -2,6 +2,7 @@ using Gemma.Cpu;
 using Gemma.Cpu.Kernels;
 using Gemma.Formats;
 using Gemma.Generation;
+using Gemma.Tokenization;
 
 namespace Gemma;
 
@@ -52,6 +53,9 @@ public sealed class GemmaModel : IDisposable
 
     public WeightType WeightType { get; }
 
+    /// <summary>The tokenizer that came with the weights, or null where none did.</summary>
+    public SentencePieceTokenizer? Tokenizer { get; private init; }
+
     /// <summary>How the makers would have it sampled, where they say.</summary>
     public GenerationDefaults? Defaults { get; private init; }
 
@@ -88,9 +92,12 @@ public sealed class GemmaModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(files);
         options ??= new LoadOptions();
+        // First, as it is quick: a wrong tokenizer is known before gigabytes are packed.
+        SentencePieceTokenizer? tokenizer = files.ReadTokenizer();
         return new GemmaModel(files.Config, options.Type ?? Nearest(files.DominantType), (spec, row, destination) => files.ReadRow(spec, row, destination),
             options.Threads, options.Progress)
         {
+            Tokenizer = tokenizer,
             Defaults = files.Defaults,
             ChatTemplate = files.ChatTemplate,
         };

@@ -1,3 +1,5 @@
+using Gemma.Tokenization;
+
 namespace Gemma.Formats;
 
 /// <summary>
@@ -27,6 +29,9 @@ public sealed class ModelFiles : IDisposable
 
     /// <summary>The makers' chat template (Jinja), where the files hold one.</summary>
     public string? ChatTemplate { get; private init; }
+
+    /// <summary>How the tokenizer is read, where the files hold one.</summary>
+    private Func<SentencePieceModel>? Pieces { get; init; }
 
     /// <summary>Tensors of the files that the text model does not use, such as a vision tower.</summary>
     public IReadOnlyList<string> IgnoredTensors { get; private set; } = [];
@@ -61,7 +66,11 @@ public sealed class ModelFiles : IDisposable
         GenerationDefaults? defaults = files.TryGetValue("generation_config.json", out byte[]? json)
             ? JsonFields.Parse(InModel("generation_config.json"), json, GenerationDefaults.Read) : null;
         var weights = Safetensors.Of(MappedFile.Of(InModel(Safetensors.FileName), Require(Safetensors.FileName)));
-        return Check(new ModelFiles(name, WithEos(config, defaults, InModel("generation_config.json")), weights) { Defaults = defaults });
+        return Check(new ModelFiles(name, WithEos(config, defaults, InModel("generation_config.json")), weights)
+        {
+            Defaults = defaults,
+            Pieces = files.TryGetValue(SentencePieceTokenizer.FileName, out byte[]? pieces) ? () => SentencePieceModel.Parse(InModel(SentencePieceTokenizer.FileName), pieces) : null,
+        });
     }
 
     /// <summary>The tensor in the file.</summary>
@@ -94,6 +103,16 @@ public sealed class ModelFiles : IDisposable
         }
     }
 
+    /// <summary>The tokenizer that came with the weights, or null where none did.</summary>
+    /// <exception cref="BadFileException">It is damaged, or another model's.</exception>
+    public SentencePieceTokenizer? ReadTokenizer()
+    {
+        if (Pieces is null) return null;
+        SentencePieceModel model = Pieces();
+        CheckTokenizer(model.Pieces.Length, model.File);
+        return new SentencePieceTokenizer(model);
+    }
+
     /// <summary>Throws where a tokenizer's pieces are not this model's: more of them than rows, or fewer than padding of the table explains.</summary>
     /// <param name="pieces">Pieces of the tokenizer.</param>
     /// <param name="tokenizerFile">Where they come from, for the message.</param>
@@ -116,6 +135,7 @@ public sealed class ModelFiles : IDisposable
     {
         Defaults = GgufModel.Defaults(gguf.Metadata),
         ChatTemplate = gguf.Metadata.String(GgufModel.ChatTemplateKey),
+        Pieces = gguf.Metadata.String("tokenizer.ggml.model") is null or "none" ? null : () => SentencePieceModel.FromGguf(gguf.Metadata),
     });
 
     /// <summary>Safetensors that are open already; disposed with the result.</summary>
@@ -163,7 +183,12 @@ public sealed class ModelFiles : IDisposable
             throw new GemmaException($"{folder}: expected config.json beside the weights, found none; fetch the whole model");
         GemmaConfig config = HuggingFaceConfig.Load(InFolder("config.json"));
         GenerationDefaults? defaults = File.Exists(InFolder("generation_config.json")) ? JsonFields.Load(InFolder("generation_config.json"), GenerationDefaults.Read) : null;
-        return Check(new ModelFiles(path, WithEos(config, defaults, InFolder("generation_config.json")), Safetensors.Open(weights)) { Defaults = defaults, ChatTemplate = HuggingFaceChatTemplate.Find(folder) });
+        return Check(new ModelFiles(path, WithEos(config, defaults, InFolder("generation_config.json")), Safetensors.Open(weights))
+        {
+            Defaults = defaults,
+            ChatTemplate = HuggingFaceChatTemplate.Find(folder),
+            Pieces = File.Exists(InFolder(SentencePieceTokenizer.FileName)) ? () => SentencePieceModel.Load(InFolder(SentencePieceTokenizer.FileName)) : null,
+        });
     }
 
     private static GemmaConfig WithEos(GemmaConfig config, GenerationDefaults? defaults, string file)
