@@ -1,4 +1,5 @@
 using System.Globalization;
+using Gemma.Formats;
 
 namespace Gemma.Generation;
 
@@ -62,6 +63,15 @@ public sealed record GenerationOptions
     internal bool HasPenalties => RepetitionPenalty != 1 || PresencePenalty != 0 || FrequencyPenalty != 0;
 
     internal bool ChangesLogits => HasPenalties || LogitBias is { Count: > 0 };
+
+    /// <summary>As a model's makers would have it sampled; what they do not say is as by default here.</summary>
+    public static GenerationOptions For(GenerationDefaults? makers)
+    {
+        if (makers is null) return new GenerationOptions();
+        if (makers.Sample == false) return Greedy;
+        var options = new GenerationOptions();
+        return options with { Temperature = makers.Temperature ?? options.Temperature, TopK = makers.TopK ?? options.TopK, TopP = makers.TopP ?? options.TopP };
+    }
 
     /// <summary>Throws <see cref="UsageException"/> naming the first option that is out of its range.</summary>
     public void Validate()

@@ -1,0 +1,110 @@
+namespace Gemma.Generation;
+
+/// <summary>
+/// Who runs next. Requests stand in the order they came in; the first of them run, which is to say that they hold part of the cache, and the others wait.
+/// Nobody overtakes: the next one in line is let in when its ids fit, and when the cache runs out the last one let in gives its part back and computes it
+/// again later. So the oldest request always gets on, and every other becomes the oldest.
+/// </summary>
+internal sealed class Scheduler(KvCache cache, EngineOptions options)
+{
+    /// <summary>Most rows of a pass that requests for logits of every position take: 64 rows of Gemma's 256,000 logits are 66 MB.</summary>
+    public const int LogitRows = 64;
+
+    /// <summary>A prompt's part of a pass is not made smaller than this for the sake of others: all would have to wait longer.</summary>
+    private const int SmallestChunk = 32;
+
+    private readonly List<Request> _requests = [];
+    private readonly List<Request> _plan = [];
+    private readonly int _maxRunning = Math.Min(options.MaxSequences, options.MaxBatchTokens);
+
+    /// <summary>Requests that hold part of the cache.</summary>
+    public int Running { get; private set; }
+
+    /// <summary>Requests that run or wait.</summary>
+    public int Count => _requests.Count;
+
+    /// <summary>How often a request had to give its part of the cache back.</summary>
+    public int Preemptions { get; private set; }
+
+    public void Add(Request request) => _requests.Add(request);
+
+    /// <summary>Takes a request out and frees its part of the cache.</summary>
+    public void Remove(Request request)
+    {
+        int at = _requests.IndexOf(request);
+        if (at < 0) return;
+        _requests.RemoveAt(at);
+        if (at < Running) Running--;
+        request.Cache.Dispose();
+    }
+
+    public Request At(int index) => _requests[index];
+
+    /// <summary>
+    /// Chooses the ids of the next pass, <see cref="Request.Planned"/> of each request returned: one of each that is being answered, the rest of the pass for
+    /// prompts. There is room in the cache for all of them. Empty only where there is no request.
+    /// </summary>
+    public List<Request> Next()
+    {
+        Admit();
+        Share();
+        MakeRoom();
+        _plan.Clear();
+        for (int i = 0; i < Running; i++)
+            if (_requests[i].Planned > 0) _plan.Add(_requests[i]);
+        return _plan;
+    }
+
+    private void Admit()
+    {
+        while (Running < _requests.Count && Running < _maxRunning)
+        {
+            // A page ahead for each, or the one let in would soon have to go again.
+            int promised = Pages(_requests[Running].Length + 1);
+            for (int i = 0; i < Running; i++) promised += Pages(_requests[i].Length + KvCache.PageTokens) - Pages(_requests[i].Cache.Length);
+            if (Running > 0 && promised > cache.FreePages) return;
+            Running++;
+        }
+    }
+
+    private void Share()
+    {
+        int tokens = options.MaxBatchTokens, rows = LogitRows, prompts = 0, answers = 0;
+        for (int i = 0; i < Running; i++)
+        {
+            Request request = _requests[i];
+            request.Planned = request.Remaining == 1 ? 1 : 0;
+            if (request.Planned == 0) prompts++;
+            else if (request is Sequence) answers++;
+            tokens -= request.Planned;
+        }
+        if (answers > 0) tokens = Math.Min(tokens, options.PrefillChunk);
+        for (int i = 0; i < Running; i++)
+        {
+            Request request = _requests[i];
+            if (request.Planned > 0) continue;
+            int part = Math.Min(Math.Min(tokens, Math.Max(SmallestChunk, tokens / prompts--)), request.Remaining);
+            if (request.WantsAllRows) rows -= part = Math.Min(part, rows);
+            request.Planned = part;
+            tokens -= part;
+        }
+    }
+
+    private void MakeRoom()
+    {
+        int needed = 0;
+        for (int i = 0; i < Running; i++) needed += PagesToAdd(_requests[i]);
+        while (needed > cache.FreePages)
+        {
+            Request last = _requests[--Running];
+            needed -= PagesToAdd(last);
+            last.Planned = 0;
+            last.Cache.Truncate(0);
+            Preemptions++;
+        }
+    }
+
+    private static int PagesToAdd(Request request) => Pages(request.Cache.Length + request.Planned) - Pages(request.Cache.Length);
+
+    private static int Pages(int positions) => (positions + KvCache.PageTokens - 1) / KvCache.PageTokens;
+}
