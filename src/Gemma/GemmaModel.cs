@@ -29,6 +29,7 @@ public sealed class GemmaModel : IDisposable
     private readonly CpuWeights _weights;
     private readonly CpuBackend _backend;
     private readonly Transformer<Matrix> _transformer;
+    private bool _disposed;
 
     private GemmaModel(GemmaConfig config, WeightType type, TensorRowReader reader, int threads, IProgress<double>? progress)
     {
@@ -79,6 +80,9 @@ public sealed class GemmaModel : IDisposable
 
     internal ThreadTeam Team => _team;
 
+    /// <summary>Held by whoever computes, until the result has been read; disposal waits for it.</summary>
+    internal Lock Turn { get; } = new();
+
     /// <summary>Loads a folder in Hugging Face's layout, or a <c>.gguf</c> or <c>.safetensors</c> file.</summary>
     /// <exception cref="GemmaException">Something is missing or wrong; the message says what, where, and what to do.</exception>
     public static GemmaModel Load(string path, LoadOptions? options = null)
@@ -114,6 +118,7 @@ public sealed class GemmaModel : IDisposable
     /// <summary>Tokens to logits: [batch.LogitRows, vocabulary]. Valid until the next pass.</summary>
     public Matrix Forward(Batch batch)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         _backend.BeginPass();
         return _transformer.Forward(batch);
     }
@@ -121,6 +126,7 @@ public sealed class GemmaModel : IDisposable
     /// <summary>Tokens to the normalised output of the last layer: [tokens, width]. Valid until the next pass.</summary>
     public Matrix Hidden(Batch batch)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         _backend.BeginPass();
         return _transformer.Hidden(batch);
     }
@@ -130,9 +136,14 @@ public sealed class GemmaModel : IDisposable
 
     public void Dispose()
     {
-        _weights.Dispose();
-        _backend.Dispose();
-        _team.Dispose();
+        lock (Turn)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            _weights.Dispose();
+            _backend.Dispose();
+            _team.Dispose();
+        }
     }
 
     private static WeightType Nearest(TensorType type) => type switch

@@ -247,7 +247,7 @@ public sealed class Engine : IDisposable
         {
             foreach (Request request in _pass) _rows.Add(request.AddTo(_batch));
             // The result is the model's own memory until its next pass.
-            lock (Model) HandOut(hidden || _batch.LogitRows.IsEmpty ? Model.Hidden(_batch) : Model.Forward(_batch));
+            lock (Model.Turn) HandOut(hidden || _batch.LogitRows.IsEmpty ? Model.Hidden(_batch) : Model.Forward(_batch));
         }
         catch (Exception error)
         {
