@@ -16,6 +16,7 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
     private readonly List<Request> _requests = [];
     private readonly List<Request> _plan = [];
     private readonly int _maxRunning = Math.Min(options.MaxSequences, options.MaxBatchTokens);
+    private int _tokensLeft, _rowsLeft;
 
     /// <summary>Requests that hold part of the cache.</summary>
     public int Running { get; private set; }
@@ -69,24 +70,33 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
 
     private void Share()
     {
-        int tokens = options.MaxBatchTokens, rows = LogitRows, prompts = 0, answers = 0;
+        _tokensLeft = options.MaxBatchTokens;
+        _rowsLeft = LogitRows;
+        int prompts = 0, answers = 0;
         for (int i = 0; i < Running; i++)
         {
             Request request = _requests[i];
             request.Planned = request.Remaining == 1 ? 1 : 0;
             if (request.Planned == 0) prompts++;
             else if (request is Sequence) answers++;
-            tokens -= request.Planned;
+            _tokensLeft -= request.Planned;
         }
-        if (answers > 0) tokens = Math.Min(tokens, options.PrefillChunk);
+        if (prompts == 0) return;
+        if (answers > 0) _tokensLeft = Math.Min(_tokensLeft, options.PrefillChunk);
+        Hand(Math.Max(SmallestChunk, _tokensLeft / prompts)); // to each the same,
+        Hand(_tokensLeft); // and what some did not need to the oldest
+    }
+
+    /// <summary>Up to this many more tokens for each prompt, as long as there are any.</summary>
+    private void Hand(int most)
+    {
         for (int i = 0; i < Running; i++)
         {
             Request request = _requests[i];
-            if (request.Planned > 0) continue;
-            int part = Math.Min(Math.Min(tokens, Math.Max(SmallestChunk, tokens / prompts--)), request.Remaining);
-            if (request.WantsAllRows) rows -= part = Math.Min(part, rows);
-            request.Planned = part;
-            tokens -= part;
+            int part = Math.Min(Math.Min(most, _tokensLeft), request.Remaining - request.Planned);
+            if (request.WantsAllRows) _rowsLeft -= part = Math.Min(part, _rowsLeft);
+            request.Planned += part;
+            _tokensLeft -= part;
         }
     }
 
