@@ -37,6 +37,12 @@ public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
         else Add(key, value);
     }
 
+    /// <summary>Takes a value away, where there is one.</summary>
+    public void Remove(string key)
+    {
+        if (_values.Remove(key)) _order.Remove(key);
+    }
+
     public bool Has(string key) => _values.ContainsKey(key);
 
     public string? String(string key) => Find<string>(key, "a string");

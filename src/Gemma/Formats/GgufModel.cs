@@ -101,6 +101,7 @@ internal static class GgufModel
         metadata.Set(PadKey, (uint)config.PadId);
         if (config.EosIds.Length > 0) metadata.Set(EosKey, (uint)config.EosIds[0]);
         if (config.EosIds.Length > 1) metadata.Set(EndOfTurnKey, (uint)config.EosIds[1]);
+        else metadata.Remove(EndOfTurnKey); // a tokenizer may have one that this model does not end with
     }
 
     /// <summary>The keys of a configuration, as llama.cpp's own converter writes them.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Gemma.Formats;
@@ -10,7 +11,7 @@ internal static class HuggingFaceChatTemplate
     public static string? Find(string folder)
     {
         string file = Path.Combine(folder, FileName), config = Path.Combine(folder, "tokenizer_config.json");
-        if (File.Exists(file)) return File.ReadAllText(file);
+        if (File.Exists(file)) return Encoding.UTF8.GetString(MappedFile.ReadSmall(file));
         return File.Exists(config) ? JsonFields.Load(config, Read) : null;
     }
 

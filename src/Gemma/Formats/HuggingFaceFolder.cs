@@ -21,8 +21,8 @@ public sealed partial class HuggingFaceFolder
     /// <summary>The bytes of tokenizer.model.</summary>
     public byte[]? Tokenizer { get; init; }
 
-    /// <summary>Files that go into the folder as they are; one of these comes before what would be written under its name.</summary>
-    public IReadOnlyList<string> Copies { get; init; } = [];
+    /// <summary>Files by name that go into the folder as they are; one of these comes before what would be written under its name.</summary>
+    public IReadOnlyDictionary<string, byte[]> Copies { get; init; } = new Dictionary<string, byte[]>();
 
     /// <summary>Weights beyond this many bytes are cut into several files, as the hub has it.</summary>
     public long ShardBytes { get; init; } = 5_000_000_000;
@@ -44,7 +44,7 @@ public sealed partial class HuggingFaceFolder
             [TokenizerName] = Tokenizer,
             [TokenizerConfigName] = Tokenizer is null && ChatTemplate is null ? null : HuggingFaceConfigWriter.Tokenizer(ChatTemplate),
         };
-        foreach (string copy in Copies) texts[Path.GetFileName(copy)] = ReadCopy(copy);
+        foreach ((string name, byte[] bytes) in Copies) texts[name] = bytes;
         NewFile.Guard(path, () =>
         {
             foreach ((string name, byte[]? bytes) in texts)
@@ -58,20 +58,10 @@ public sealed partial class HuggingFaceFolder
     internal static void CheckFree(string path, bool force) => NewFolder.CheckFree(path, force, IsWritten);
 
     /// <summary>Files of a model's folder, other than configuration and weights, that a copy of it should have too.</summary>
-    internal static IReadOnlyList<string> Companions(string folder) =>
-        [.. ((string[])[GenerationName, TokenizerName, "tokenizer.json", TokenizerConfigName, "special_tokens_map.json", "added_tokens.json", HuggingFaceChatTemplate.FileName])
-            .Select(name => Path.Combine(folder, name)).Where(File.Exists)];
-
-    private static byte[] ReadCopy(string file)
+    internal static IReadOnlyDictionary<string, byte[]> Companions(ModelFiles files)
     {
-        try
-        {
-            return File.ReadAllBytes(file);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            throw new GemmaException($"{file}: cannot be read ({failure.Message}); check the file and its permissions", failure);
-        }
+        string[] names = [GenerationName, TokenizerName, "tokenizer.json", TokenizerConfigName, "special_tokens_map.json", "added_tokens.json", HuggingFaceChatTemplate.FileName];
+        return names.Select(name => (Name: name, Bytes: files.Companion(name))).Where(file => file.Bytes is not null).ToDictionary(file => file.Name, file => file.Bytes!);
     }
 
     private static bool IsWritten(string name) => WrittenNames().IsMatch(name);

@@ -45,17 +45,7 @@ internal readonly struct JsonFields
         }
     }
 
-    public static T Load<T>(string file, Func<JsonFields, T> read)
-    {
-        try
-        {
-            return Parse(file, System.IO.File.ReadAllBytes(file), read);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            throw new GemmaException($"{file}: cannot be read ({failure.Message}); check the path, or fetch the model again", failure);
-        }
-    }
+    public static T Load<T>(string file, Func<JsonFields, T> read) => Parse(file, MappedFile.ReadSmall(file), read);
 
     public bool Has(string name) => Find(name) is not null;
 

@@ -61,6 +61,29 @@ internal sealed unsafe partial class MappedFile : IDisposable
     /// <summary>A file that lives in memory, so that parsers can be tested without a disk.</summary>
     public static MappedFile Of(string name, byte[] bytes) => new(name, bytes);
 
+    /// <summary>All bytes of a file of text or settings. One larger than any of those is refused before memory is taken for it.</summary>
+    /// <exception cref="GemmaException">The file is missing, unreadable or too large.</exception>
+    public static byte[] ReadSmall(string path)
+    {
+        const long Largest = 256 << 20;
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+            if (stream.Length > Largest)
+            {
+                throw new BadFileException(path, null, FormattableString.Invariant($"at most {Largest} bytes"), FormattableString.Invariant($"{stream.Length}"),
+                    "this is another kind of file: take it from the model's own repository");
+            }
+            byte[] bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new GemmaException($"{path}: cannot be read ({failure.Message}); check the path, or fetch the model again", failure);
+        }
+    }
+
     /// <summary>A part of the file; it must lie within it.</summary>
     public ReadOnlySpan<byte> Bytes(long offset, int count)
     {

@@ -22,10 +22,16 @@ public sealed class ModelConverter
     /// <exception cref="OperationCanceledException">Cancelled; nothing is left behind.</exception>
     public static ConversionResult Convert(string source, string destination, ConvertOptions? options = null, CancellationToken cancellation = default)
     {
-        ArgumentException.ThrowIfNullOrEmpty(destination);
-        options ??= new ConvertOptions();
         using ModelFiles files = ModelFiles.Open(source);
-        return new ModelConverter(files, destination, options, cancellation).Run();
+        return Convert(files, destination, options, cancellation);
+    }
+
+    /// <summary>Converts files that are open already.</summary>
+    public static ConversionResult Convert(ModelFiles files, string destination, ConvertOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        ArgumentException.ThrowIfNullOrEmpty(destination);
+        return new ModelConverter(files, destination, options ?? new ConvertOptions(), cancellation).Run();
     }
 
     private GemmaConfig Config => _files.Config;
@@ -86,7 +92,7 @@ public sealed class ModelConverter
             Tensors = tensors,
             Defaults = _files.Defaults,
             ChatTemplate = _files.ChatTemplate,
-            Copies = SourceMetadata is null ? HuggingFaceFolder.Companions(SourceFolder) : [],
+            Copies = HuggingFaceFolder.Companions(_files),
         }.Write(_destination, _options, _cancellation);
         return (type, tensors.Sum(tensor => tensor.ByteCount));
     }

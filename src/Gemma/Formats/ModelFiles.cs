@@ -30,8 +30,8 @@ public sealed class ModelFiles : IDisposable
     /// <summary>The makers' chat template (Jinja), where the files hold one.</summary>
     public string? ChatTemplate { get; private init; }
 
-    /// <summary>How the tokenizer is read, where the files hold one.</summary>
-    private Func<SentencePieceModel>? Pieces { get; init; }
+    /// <summary>The bytes of a small file beside the weights, such as tokenizer.model; null where there is none, and always beside a GGUF file.</summary>
+    internal Func<string, byte[]?> Companion { get; private init; } = _ => null;
 
     /// <summary>Tensors of the files that the text model does not use, such as a vision tower.</summary>
     public IReadOnlyList<string> IgnoredTensors { get; private set; } = [];
@@ -69,7 +69,7 @@ public sealed class ModelFiles : IDisposable
         return Check(new ModelFiles(name, WithEos(config, defaults, InModel("generation_config.json")), weights)
         {
             Defaults = defaults,
-            Pieces = files.TryGetValue(SentencePieceTokenizer.FileName, out byte[]? pieces) ? () => SentencePieceModel.Parse(InModel(SentencePieceTokenizer.FileName), pieces) : null,
+            Companion = files.GetValueOrDefault,
         });
     }
 
@@ -107,8 +107,9 @@ public sealed class ModelFiles : IDisposable
     /// <exception cref="BadFileException">It is damaged, or another model's.</exception>
     public SentencePieceTokenizer? ReadTokenizer()
     {
-        if (Pieces is null) return null;
-        SentencePieceModel model = Pieces();
+        SentencePieceModel? model = Tensors is Gguf gguf ? GgufTokenizer.IsIn(gguf.Metadata) ? GgufTokenizer.Read(gguf.Metadata) : null
+            : Companion(SentencePieceTokenizer.FileName) is byte[] pieces ? SentencePieceModel.Parse($"{SentencePieceTokenizer.FileName} of {Path}", pieces) : null;
+        if (model is null) return null;
         CheckTokenizer(model.Pieces.Length, model.File);
         return new SentencePieceTokenizer(model);
     }
@@ -135,7 +136,6 @@ public sealed class ModelFiles : IDisposable
     {
         Defaults = GgufModel.Defaults(gguf.Metadata),
         ChatTemplate = gguf.Metadata.String(GgufModel.ChatTemplateKey),
-        Pieces = gguf.Metadata.String("tokenizer.ggml.model") is null or "none" ? null : () => SentencePieceModel.FromGguf(gguf.Metadata),
     });
 
     /// <summary>Safetensors that are open already; disposed with the result.</summary>
@@ -187,7 +187,7 @@ public sealed class ModelFiles : IDisposable
         {
             Defaults = defaults,
             ChatTemplate = HuggingFaceChatTemplate.Find(folder),
-            Pieces = File.Exists(InFolder(SentencePieceTokenizer.FileName)) ? () => SentencePieceModel.Load(InFolder(SentencePieceTokenizer.FileName)) : null,
+            Companion = name => File.Exists(InFolder(name)) ? MappedFile.ReadSmall(InFolder(name)) : null,
         });
     }
 

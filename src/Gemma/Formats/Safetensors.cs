@@ -56,6 +56,15 @@ public sealed class Safetensors : ITensorFile
         return result;
     }
 
+    /// <summary>Shards that live in memory, and their index.</summary>
+    internal static Safetensors Of(string path, Dictionary<string, string> index, IEnumerable<MappedFile> shards)
+    {
+        var result = new Safetensors();
+        foreach (MappedFile shard in shards) result.Add(shard);
+        result.CheckIndex(path, index);
+        return result;
+    }
+
     /// <summary>The index's tensors with their shards' file names.</summary>
     internal static Dictionary<string, string> ReadIndex(JsonFields fields)
     {

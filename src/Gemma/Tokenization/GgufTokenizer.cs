@@ -16,6 +16,9 @@ internal static class GgufTokenizer
     private const string AddBosKey = "tokenizer.ggml.add_bos_token", AddEosKey = "tokenizer.ggml.add_eos_token", AddSpaceKey = "tokenizer.ggml.add_space_prefix";
     private const string SentencePieceKind = "llama";
 
+    /// <summary>Whether the file holds any tokenizer; "none" is what llama.cpp calls a model without.</summary>
+    public static bool IsIn(GgufMetadata metadata) => metadata.String(ModelKey) is not (null or "none");
+
     public static SentencePieceModel Read(GgufMetadata metadata)
     {
         ArgumentNullException.ThrowIfNull(metadata);
