@@ -22,9 +22,18 @@ public sealed class BadFileException : GemmaException
     /// <param name="actual">What the file holds.</param>
     /// <param name="remedy">What the user can do.</param>
     public BadFileException(string file, string? tensor, string expected, string actual, string remedy)
-        : base($"{file}{(tensor is null ? "" : $": {tensor}")}: expected {expected}, found {actual}; {remedy}") { }
+        : base($"{file}{(tensor is null ? "" : $": {Line(tensor)}")}: expected {Line(expected)}, found {Line(actual)}; {remedy}") { }
 
     public override int ExitCode => 4;
+
+    /// <summary>Text that may come from a hostile file: one line of bearable length, and nothing that a terminal would obey.</summary>
+    private static string Line(string text)
+    {
+        const int Longest = 200;
+        string cut = text.Length <= Longest ? text : text[..(char.IsHighSurrogate(text[Longest - 1]) ? Longest - 1 : Longest)] + "…";
+        return cut.AsSpan().IndexOfAnyInRange('\0', '\u001F') < 0 && cut.AsSpan().IndexOfAnyInRange('\u007F', '\u009F') < 0 ? cut
+            : string.Concat(cut.Select(letter => char.IsControl(letter) ? ' ' : letter));
+    }
 }
 
 /// <summary>A request that can never succeed as it was made (a flag, an option, a prompt that does not fit).</summary>

@@ -73,7 +73,7 @@ public sealed class Gguf : ITensorFile
         {
             reader.Context = FormattableString.Invariant($"metadata {i}");
             string key = reader.String();
-            reader.Context = Printable(key);
+            reader.Context = key;
             Metadata.Add(key, reader.Value());
         }
         var entries = new List<Entry>();
@@ -89,7 +89,7 @@ public sealed class Gguf : ITensorFile
     private static Entry ReadEntry(GgufReader reader)
     {
         string name = reader.String();
-        reader.Context = Printable(name);
+        reader.Context = name;
         uint rank = reader.UInt32();
         if (rank is 0 or > LargestRank)
             throw reader.Bad(FormattableString.Invariant($"1 … {LargestRank} dimensions"), FormattableString.Invariant($"{rank}"), "the file is damaged: fetch it again");
@@ -118,7 +118,7 @@ public sealed class Gguf : ITensorFile
         ulong end = 0;
         foreach (Entry entry in entries)
         {
-            reader.Context = Printable(entry.Name);
+            reader.Context = entry.Name;
             if (entry.Offset % (ulong)alignment != 0 || entry.Offset < end)
             {
                 throw reader.Bad(FormattableString.Invariant($"an offset from {end} on that {alignment} divides"), FormattableString.Invariant($"{entry.Offset}"),
@@ -134,9 +134,6 @@ public sealed class Gguf : ITensorFile
                 throw reader.Bad("each tensor once", "it twice", "the file is damaged: fetch it again");
         }
     }
-
-    /// <summary>A name as a message may show it: one line, not too long.</summary>
-    private static string Printable(string name) => (name.Length > 64 ? name[..64] + "…" : name).ReplaceLineEndings(" ");
 
     private sealed record Entry(string Name, TensorType Type, ImmutableArray<long> Shape, ulong Offset, long Bytes);
 }

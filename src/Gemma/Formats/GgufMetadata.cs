@@ -109,7 +109,7 @@ public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
     public BadFileException Wrong(string key, string expected, object actual)
     {
         string text = actual is Array array ? FormattableString.Invariant($"a list of {array.Length}") : FormattableString.Invariant($"{actual}");
-        return new(File, key, expected, (text.Length > 80 ? text[..80] + "…" : text).ReplaceLineEndings(" "), "take another copy of the model");
+        return new(File, key, expected, text, "take another copy of the model");
     }
 
     public IEnumerator<KeyValuePair<string, object>> GetEnumerator() => _order.Select(key => KeyValuePair.Create(key, _values[key])).GetEnumerator();

@@ -36,12 +36,12 @@ internal readonly struct JsonFields
         }
         catch (JsonException failure)
         {
-            throw new BadFileException(file, null, "JSON", OneLine(failure.Message), "fetch the file again");
+            throw new BadFileException(file, null, "JSON", failure.Message, "fetch the file again");
         }
         catch (InvalidOperationException failure)
         {
             // The reader's answer to an escaped half of a surrogate pair.
-            throw new BadFileException(file, null, "JSON", OneLine(failure.Message), "fetch the file again");
+            throw new BadFileException(file, null, "JSON", failure.Message, "fetch the file again");
         }
     }
 
@@ -112,11 +112,7 @@ internal readonly struct JsonFields
     public BadFileException Wrong(string name, string expected, string actual) =>
         new(File, _prefix + name, expected, actual, "take the file from the model's own repository");
 
-    private BadFileException Wrong(string name, string expected, JsonElement found)
-    {
-        string text = found.GetRawText();
-        return Wrong(name, expected, OneLine(text.Length > 80 ? text[..80] + "…" : text));
-    }
+    private BadFileException Wrong(string name, string expected, JsonElement found) => Wrong(name, expected, found.GetRawText());
 
     private JsonElement? Find(string name) =>
         _element.TryGetProperty(name, out JsonElement found) && found.ValueKind != JsonValueKind.Null ? found : null;
@@ -126,6 +122,4 @@ internal readonly struct JsonFields
         : element.TryGetInt32(out int value) ? value
         : element.TryGetDouble(out double real) && real == Math.Floor(real) && Math.Abs(real) <= int.MaxValue ? (int)real
         : null;
-
-    private static string OneLine(string text) => text.ReplaceLineEndings(" ");
 }

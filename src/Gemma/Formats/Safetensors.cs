@@ -74,8 +74,8 @@ public sealed class Safetensors : ITensorFile
         {
             string shard = map.String(property.Name) ?? "null";
             // A shard is a file beside the index: a name that leads elsewhere is an attack or a mistake.
-            if (shard.Length == 0 || shard is "." or ".." || shard.AsSpan().IndexOfAny("/\\:\0") >= 0)
-                throw fields.Wrong($"weight_map.{property.Name}", "the name of a file in the same folder", shard.ReplaceLineEndings(" "));
+            if (shard.Length == 0 || shard is "." or ".." || shard.AsSpan().IndexOfAny("/\\:") >= 0 || shard.Any(char.IsControl))
+                throw fields.Wrong($"weight_map.{property.Name}", "the name of a file in the same folder", shard);
             index.Add(property.Name, shard);
         }
         return index;

@@ -96,7 +96,7 @@ internal sealed class SafetensorsHeader
         foreach (JsonElement item in element.EnumerateArray())
         {
             if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt64(out numbers[count]) || numbers[count] < 0)
-                throw Bad(_file, tensor, $"whole numbers from 0 as {field}", Shorten(item.GetRawText()), "fetch the file again");
+                throw Bad(_file, tensor, $"whole numbers from 0 as {field}", item.GetRawText(), "fetch the file again");
             count++;
         }
         return numbers;
@@ -151,8 +151,6 @@ internal sealed class SafetensorsHeader
         return factor > 0;
     }
 
-    private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
-
     private static BadFileException Bad(MappedFile file, string? tensor, string expected, string actual, string remedy) =>
-        new(file.Path, tensor is null ? null : Shorten(tensor).ReplaceLineEndings(" "), expected, Shorten(actual).ReplaceLineEndings(" "), remedy);
+        new(file.Path, tensor, expected, actual, remedy);
 }
