@@ -41,3 +41,9 @@ public sealed class UsageException(string message) : GemmaException(message)
 {
     public override int ExitCode => 2;
 }
+
+/// <summary>Something the hub gives only to those who accepted a licence or show a token.</summary>
+public sealed class AccessException(string message) : GemmaException(message)
+{
+    public override int ExitCode => 3;
+}

@@ -1,0 +1,20 @@
+namespace Gemma.Hub;
+
+/// <summary>The terms that the weights come under. The program's own licence does not cover them.</summary>
+public static class GemmaTerms
+{
+    public const string TermsOfUse = "https://ai.google.dev/gemma/terms";
+
+    public const string ProhibitedUsePolicy = "https://ai.google.dev/gemma/prohibited_use_policy";
+
+    /// <summary>What the licence asks everyone to be told who passes the weights on, with the addresses of both documents. Show it where weights are fetched.</summary>
+    public const string Notice =
+        $"Gemma is provided under and subject to the Gemma Terms of Use found at {TermsOfUse}; uses it restricts: the Prohibited Use Policy, {ProhibitedUsePolicy}";
+
+    /// <summary>Whether a hub repository holds weights under these terms: Google's own Gemma models, and every repository that says <c>license: gemma</c>.</summary>
+    public static bool Cover(string repository, IEnumerable<string> tags)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        return repository.StartsWith("google/gemma", StringComparison.OrdinalIgnoreCase) || tags.Contains("license:gemma", StringComparer.OrdinalIgnoreCase);
+    }
+}
