@@ -104,7 +104,7 @@ public sealed record CachedRevision
     /// <summary>The file that a name in a snapshot stands for. Of a link that leads nowhere .NET says that it exists; of this it does not.</summary>
     internal static FileInfo Content(FileInfo entry) => entry.LinkTarget is null ? entry : (FileInfo)entry.ResolveLinkTarget(returnFinalTarget: true)!;
 
-    /// <summary>Of the files without which nothing can be loaded, those that are not among <paramref name="files"/>: a pull may have been interrupted.</summary>
+    /// <summary>Of the files without which nothing can be loaded, those that are not here: a pull may have been interrupted.</summary>
     private static IEnumerable<string> MissingFrom(string folder, List<CachedFile> files)
     {
         HashSet<string> names = [.. files.Select(file => file.Name)];

@@ -33,7 +33,8 @@ internal sealed class Download
     }
 
     /// <summary>Opens the partial file for this download alone. A test puts a full disk here.</summary>
-    internal Func<string, Stream> Open { get; init; } = path => new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
+    internal Func<string, Stream> Open { get; init; } =
+        path => new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
 
     /// <summary>Fills the partial file until it is the file, and makes sure that the disk has it.</summary>
     /// <exception cref="BadFileException">Twice, what came is not what the hub names by this hash.</exception>
@@ -57,7 +58,7 @@ internal sealed class Download
         catch (IOException failure) when (IsDiskFull(failure))
         {
             throw new GemmaException(
-                $"{partial}: the disk is full; what came is kept: make room, or set HF_HUB_CACHE to a folder on another disk, then run the same command again", failure);
+                $"{partial}: the disk is full; what came is kept: make room, or set HF_HUB_CACHE to another folder, then run the same command again", failure);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -169,7 +170,8 @@ internal sealed class Download
         }
         catch (OperationCanceledException failure) when (!cancellation.IsCancellationRequested)
         {
-            throw new TransientFailure(FormattableString.Invariant($"{_file.Name}: no byte from {host} for {_options.StallTimeout.TotalSeconds} s"), inner: failure);
+            string message = FormattableString.Invariant($"{_file.Name}: no byte from {host} for {_options.StallTimeout.TotalSeconds} s");
+            throw new TransientFailure(message, inner: failure);
         }
         catch (IOException failure)
         {

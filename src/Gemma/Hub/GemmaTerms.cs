@@ -7,11 +7,11 @@ public static class GemmaTerms
 
     public const string ProhibitedUsePolicy = "https://ai.google.dev/gemma/prohibited_use_policy";
 
-    /// <summary>What the licence asks everyone to be told who passes the weights on, with the addresses of both documents. Show it where weights are fetched.</summary>
+    /// <summary>What whoever fetches weights must be shown, with the addresses of both documents.</summary>
     public const string Notice =
-        $"Gemma is provided under and subject to the Gemma Terms of Use found at {TermsOfUse}; uses it restricts: the Prohibited Use Policy, {ProhibitedUsePolicy}";
+        $"Gemma is provided under and subject to the Gemma Terms of Use found at {TermsOfUse}, and the Prohibited Use Policy at {ProhibitedUsePolicy}";
 
-    /// <summary>Whether a hub repository holds weights under these terms: Google's own Gemma models, and every repository that says <c>license: gemma</c>.</summary>
+    /// <summary>Whether a repository holds weights under these terms: Google's own Gemma models, and all that say <c>license: gemma</c>.</summary>
     public static bool Cover(string repository, IEnumerable<string> tags)
     {
         ArgumentNullException.ThrowIfNull(repository);

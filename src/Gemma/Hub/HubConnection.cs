@@ -55,10 +55,14 @@ internal sealed class HubConnection : IDisposable
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="TransientFailure">It may work in a moment.</exception>
     /// <exception cref="GemmaException">It will not.</exception>
-    public async Task<HubResponse> SendAsync(HubRequest request, HttpMethod method, long from, Func<Uri, EntityTagHeaderValue?>? etagOf, CancellationToken cancellation)
+    public async Task<HubResponse> SendAsync(
+        HubRequest request, HttpMethod method, long from, Func<Uri, EntityTagHeaderValue?>? etagOf, CancellationToken cancellation)
     {
         if (_options.Offline)
-            throw new GemmaException($"{request.Model}: cannot be asked for offline; leave out --offline, unset HF_HUB_OFFLINE, or use a model that is here (gemma list)");
+        {
+            throw new GemmaException(
+                $"{request.Model}: cannot be asked for offline; leave out --offline, unset HF_HUB_OFFLINE, or use a model that is here (gemma list)");
+        }
         var uri = new Uri(_options.Endpoint + request.Path);
         (string? commit, string? etag, long? bytes) = (null, null, null);
         for (int hops = 0; hops <= MostRedirects; hops++)
@@ -104,7 +108,8 @@ internal sealed class HubConnection : IDisposable
     public void Dispose() => _client.Dispose();
 
     /// <summary>Scheme, host and port are the hub's. Nothing less will do for the token.</summary>
-    private bool IsHub(Uri uri) => uri.Scheme == _endpoint.Scheme && uri.Port == _endpoint.Port && uri.IdnHost.Equals(_endpoint.IdnHost, StringComparison.OrdinalIgnoreCase);
+    private bool IsHub(Uri uri) =>
+        uri.Scheme == _endpoint.Scheme && uri.Port == _endpoint.Port && uri.IdnHost.Equals(_endpoint.IdnHost, StringComparison.OrdinalIgnoreCase);
 
     private HttpRequestMessage Message(HttpMethod method, Uri uri, long from, EntityTagHeaderValue? etag, bool atHub)
     {
@@ -136,7 +141,8 @@ internal sealed class HubConnection : IDisposable
         }
         catch (HttpRequestException failure) when (failure.InnerException is AuthenticationException)
         {
-            throw new GemmaException($"{host}: no secure connection ({Reason(failure)}); check the date of this machine, its certificates, and a proxy between", failure);
+            throw new GemmaException(
+                $"{host}: no secure connection ({Reason(failure)}); check the date of this machine, its certificates, and a proxy between", failure);
         }
         catch (HttpRequestException failure)
         {
@@ -156,7 +162,8 @@ internal sealed class HubConnection : IDisposable
             throw new GemmaException($"{from.Host}: redirects to no address; check HF_ENDPOINT");
         }
         return from.Scheme == Uri.UriSchemeHttps && target.Scheme != Uri.UriSchemeHttps
-            ? throw new GemmaException($"{from.Host}: redirects from https to http ({target.Host}), where anyone may change what is sent; check HF_ENDPOINT and a proxy between")
+            ? throw new GemmaException(
+                $"{from.Host}: redirects from https to http ({target.Host}), where anyone may change what is sent; check HF_ENDPOINT and a proxy between")
             : target;
     }
 
@@ -168,7 +175,9 @@ internal sealed class HubConnection : IDisposable
     }
 
     private static string? Header(HttpResponseMessage response, string name) =>
-        response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) && values.FirstOrDefault()?.Trim() is { Length: > 0 } value ? value : null;
+        response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) && values.FirstOrDefault()?.Trim() is { Length: > 0 } value
+            ? value
+            : null;
 
     private static string? Normalize(string? etag) => etag?.Replace("W/", "", StringComparison.Ordinal).Trim('"');
 

@@ -14,12 +14,12 @@ internal static class HubFailure
         if (code == "GatedRepo")
         {
             return new AccessException(options.Token is null
-                ? $"{repository} is given only to those who accept its licence; accept it at {page}, make a token that may read at {tokens}, then run: {withToken}"
+                ? $"{repository} is given only to those who accept its licence; accept it at {page}, make a token at {tokens}, then run: {withToken}"
                 : $"{repository} is not open to {token}; accept the licence at {page} with the account of the token, "
                     + $"and let the token read gated repositories ({tokens}), then run: {command}");
         }
         if (code == "RevisionNotFound")
-            return new GemmaException($"{repository} has no revision {request.Model.Revision}; see {page}/tree/main for those it has, or run: gemma pull {repository}");
+            return new GemmaException($"{repository} has no revision {request.Model.Revision}; see {page}/tree/main, or run: gemma pull {repository}");
         if (code == "EntryNotFound" || (code is null && status == HttpStatusCode.NotFound && request.File is not null))
             return new GemmaException($"{repository} has no file {request.File} at revision {request.Model.Revision}; see {page}/tree/main");
         if (code == "RepoNotFound" || (code is null && status is HttpStatusCode.NotFound or HttpStatusCode.Unauthorized))
@@ -33,7 +33,9 @@ internal static class HubFailure
         string said = FormattableString.Invariant($"{repository}: {new Uri(options.Endpoint).Host} answers {(int)status} {status}")
             + (message is null ? "" : $" ({ModelReference.OneLine(message)})");
         return status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
-            ? new AccessException($"{said}; {(options.Token is null ? $"make a token at {tokens}" : $"check what {token} may read at {tokens}")}, then run: {withToken}")
+            ? new AccessException(options.Token is null
+                ? $"{said}; make a token at {tokens}, then run: {withToken}"
+                : $"{said}; check what {token} may read at {tokens}, then run: {command}")
             : new GemmaException($"{said}; check the name at {page}, and HF_ENDPOINT");
     }
 }

@@ -41,7 +41,8 @@ public sealed partial record HubOptions
     public static HubOptions FromEnvironment(Func<string, string?>? variable = null)
     {
         var environment = new Variables(variable ?? Environment.GetEnvironmentVariable);
-        string home = environment.Path("HF_HOME") ?? Path.Combine(environment.Path("XDG_CACHE_HOME") ?? environment.Expand(Path.Combine("~", ".cache")), "huggingface");
+        string caches = environment.Path("XDG_CACHE_HOME") ?? environment.Expand(Path.Combine("~", ".cache"));
+        string home = environment.Path("HF_HOME") ?? Path.Combine(caches, "huggingface");
         string cache = environment.Path("HF_HUB_CACHE") ?? environment.Path("HUGGINGFACE_HUB_CACHE") ?? Path.Combine(home, "hub");
         (string? token, string? source) = FindToken(environment, home);
         var options = new HubOptions
@@ -71,7 +72,8 @@ public sealed partial record HubOptions
     }
 
     /// <summary>Never shows the token.</summary>
-    public override string ToString() => $"hub {Endpoint}, cache {CacheFolder}, {(Token is null ? "no token" : $"token from {TokenSource}")}{(Offline ? ", offline" : "")}";
+    public override string ToString() =>
+        $"hub {Endpoint}, cache {CacheFolder}, {(Token is null ? "no token" : $"token from {TokenSource}")}{(Offline ? ", offline" : "")}";
 
     private static (string? Token, string? Source) FindToken(Variables environment, string home)
     {
@@ -112,8 +114,8 @@ public sealed partial record HubOptions
         {
             if (path == "~" || path.StartsWith("~/", StringComparison.Ordinal) || path.StartsWith(@"~\", StringComparison.Ordinal))
             {
-                string home = (OperatingSystem.IsWindows() ? this["USERPROFILE"] : this["HOME"]) ?? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-                path = home + path[1..];
+                string? home = this[OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME"];
+                path = (home ?? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile)) + path[1..];
             }
             Func<string, string?> lookUp = variable;
             return Reference().Replace(path, match => lookUp(match.Groups[1].Success ? match.Groups[1].Value : match.Groups[2].Value) ?? match.Value);

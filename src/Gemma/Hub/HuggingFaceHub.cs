@@ -24,7 +24,7 @@ public sealed class HuggingFaceHub : IDisposable
         _connection = new HubConnection(options);
     }
 
-    /// <summary>Told, in one line each, of everything worth a word that is no failure: a wait before the next attempt, a file fetched anew, another process at work.</summary>
+    /// <summary>Told, one line each, of what is no failure but worth a word: a wait, a file fetched anew, another process at work.</summary>
     public Action<string>? Notice { get; init; }
 
     /// <summary>Free bytes on the disk of a folder, or null where that cannot be told.</summary>
@@ -36,14 +36,14 @@ public sealed class HuggingFaceHub : IDisposable
     public async Task<RemoteModel> FindAsync(ModelReference model, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(model);
-        string path = $"/api/models/{model.Repository}/revision/{Uri.EscapeDataString(model.Revision)}";
+        string path = $"/api/models/{model.Repository}/revision/{Uri.EscapeDataString(model.Revision)}", address = _options.Endpoint + path;
         var request = new HubRequest(model, path, null);
         byte[] json = await RetryAsync(request, HttpMethod.Get, ReadAsync, cancellation).ConfigureAwait(false);
-        (string commit, string[] names, string[] tags) = JsonFields.Parse(_options.Endpoint + path, json, Listing);
+        (string commit, string[] names, string[] tags) = JsonFields.Parse(address, json, Listing);
         if (!ModelReference.IsCommit(commit))
-            throw new BadFileException(_options.Endpoint + path, "sha", "a commit of 40 hexadecimal digits", ModelReference.OneLine(commit), "check HF_ENDPOINT");
+            throw new BadFileException(address, "sha", "a commit of 40 hexadecimal digits", ModelReference.OneLine(commit), "check HF_ENDPOINT");
         List<RemoteFile> files = [];
-        foreach (string name in RemoteName.Select(model, names, _options.Endpoint + path)) files.Add(await HeadAsync(model, commit, name, cancellation).ConfigureAwait(false));
+        foreach (string name in RemoteName.Select(model, names, address)) files.Add(await HeadAsync(model, commit, name, cancellation).ConfigureAwait(false));
         return new RemoteModel
         {
             Reference = model,
@@ -77,7 +77,8 @@ public sealed class HuggingFaceHub : IDisposable
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new GemmaException($"{_cache.Folder}: the cache cannot be written ({failure.Message}); check its permissions and room, or set HF_HUB_CACHE to another folder", failure);
+            throw new GemmaException(
+                $"{_cache.Folder}: the cache cannot be written ({failure.Message}); check its permissions, or set HF_HUB_CACHE to another folder", failure);
         }
     }
 
@@ -109,8 +110,8 @@ public sealed class HuggingFaceHub : IDisposable
             return Math.Max(0, file.Bytes - (partial.Exists ? partial.Length : 0));
         });
         if (FreeBytes(_cache.Folder) is not long free || needed <= free) return;
-        throw new GemmaException(FormattableString.Invariant(
-            $"{_cache.Folder}: {model.Reference} needs {needed / 1e9:0.00} GB more, the disk has {free / 1e9:0.00} GB; make room, or set HF_HUB_CACHE to a folder on another disk"));
+        string sizes = FormattableString.Invariant($"needs {needed / 1e9:0.00} GB more, the disk has {free / 1e9:0.00} GB");
+        throw new GemmaException($"{_cache.Folder}: {model.Reference} {sizes}; make room, or set HF_HUB_CACHE to a folder on another disk");
     }
 
     private static HubRequest FileRequest(ModelReference model, string commit, string name) =>
@@ -122,7 +123,8 @@ public sealed class HuggingFaceHub : IDisposable
         return await RetryAsync(request, HttpMethod.Head, (response, _) =>
         {
             string place = _options.Endpoint + request.Path;
-            if (response.Commit is string found && found != commit) throw new BadFileException(place, "X-Repo-Commit", commit, ModelReference.OneLine(found), "run the same command again");
+            if (response.Commit is string found && found != commit)
+                throw new BadFileException(place, "X-Repo-Commit", commit, ModelReference.OneLine(found), "run the same command again");
             if (response.Etag is not string etag || !BlobHash.IsHash(etag))
             {
                 throw new BadFileException(place, "ETag", "a SHA-256 or the id of a git blob, by which the file can be checked",
@@ -138,14 +140,17 @@ public sealed class HuggingFaceHub : IDisposable
         foreach (JsonProperty property in fields.All)
         {
             if (!property.NameEquals("siblings"u8) || property.Value.ValueKind != JsonValueKind.Array) continue;
-            string[] names = [.. property.Value.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.Object && item.TryGetProperty("rfilename", out JsonElement name)
-                && name.ValueKind == JsonValueKind.String ? name.GetString()! : throw fields.Wrong("siblings", "objects with an rfilename", "something else"))];
+            string[] names = [.. property.Value.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.Object
+                && item.TryGetProperty("rfilename", out JsonElement name) && name.ValueKind == JsonValueKind.String
+                ? name.GetString()!
+                : throw fields.Wrong("siblings", "objects with an rfilename", "something else"))];
             return (fields.String("sha") ?? throw fields.Missing("sha", "a commit"), names, [.. fields.Strings("tags") ?? []]);
         }
         throw fields.Missing("siblings", "a list of files");
     }
 
-    private async Task<T> RetryAsync<T>(HubRequest request, HttpMethod method, Func<HubResponse, CancellationToken, Task<T>> use, CancellationToken cancellation)
+    private async Task<T> RetryAsync<T>(
+        HubRequest request, HttpMethod method, Func<HubResponse, CancellationToken, Task<T>> use, CancellationToken cancellation)
     {
         var backoff = new Backoff(_options, Notice);
         while (true)
@@ -175,11 +180,13 @@ public sealed class HuggingFaceHub : IDisposable
         }
         catch (OperationCanceledException failure) when (!cancellation.IsCancellationRequested)
         {
-            throw new TransientFailure(FormattableString.Invariant($"{host} does not end its answer within {_options.StallTimeout.TotalSeconds} s"), inner: failure);
+            string message = FormattableString.Invariant($"{host} does not end its answer within {_options.StallTimeout.TotalSeconds} s");
+            throw new TransientFailure(message, inner: failure);
         }
         catch (HttpRequestException failure) when (failure.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded)
         {
-            throw new BadFileException(_options.Endpoint, null, FormattableString.Invariant($"an answer of at most {LargestAnswer} bytes"), "more", "check HF_ENDPOINT");
+            string most = FormattableString.Invariant($"an answer of at most {LargestAnswer} bytes");
+            throw new BadFileException(_options.Endpoint, null, most, "more", "check HF_ENDPOINT");
         }
         catch (Exception failure) when (failure is HttpRequestException or IOException)
         {

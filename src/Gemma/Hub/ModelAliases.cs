@@ -23,7 +23,8 @@ public static class ModelAliases
     internal static string Suggestion(string typed)
     {
         string name = typed[(typed.LastIndexOf('/') + 1)..].ToLowerInvariant();
-        string[] near = [.. Names.Select(alias => (alias, distance: Distance(name, alias))).Where(pair => pair.distance > 0 && pair.distance <= Math.Max(2, name.Length / 3))
+        int most = Math.Max(2, name.Length / 3);
+        string[] near = [.. Names.Select(alias => (alias, distance: Distance(name, alias))).Where(pair => pair.distance > 0 && pair.distance <= most)
             .OrderBy(pair => pair.distance).Take(3).Select(pair => pair.alias)];
         return near switch
         {

@@ -33,7 +33,8 @@ public sealed class ModelCache(HubOptions options)
     /// <summary>Every model in the cache, by name.</summary>
     /// <exception cref="GemmaException">A folder cannot be read.</exception>
     public IReadOnlyList<CachedModel> List() => Reading(Folder, () => Directory.Exists(Folder)
-        ? Directory.GetDirectories(Folder, Prefix + "*").Select(folder => CachedModel.Scan(folder, RepositoryOf(folder))).OrderBy(model => model.Repository, StringComparer.Ordinal).ToArray()
+        ? Directory.GetDirectories(Folder, Prefix + "*").Select(folder => CachedModel.Scan(folder, RepositoryOf(folder)))
+            .OrderBy(model => model.Repository, StringComparer.Ordinal).ToArray()
         : []);
 
     /// <summary>Turns what a user calls a model into the folder or file to load, without asking the hub.</summary>
@@ -48,11 +49,12 @@ public sealed class ModelCache(HubOptions options)
         bool named = RemoteName.IsGguf(model) || model.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase);
         if (reference is null || (named && reference.File is null))
         {
-            throw new UsageException($"{ModelReference.OneLine(model)}: no such file or folder, and no model of the hub; name a folder, a .gguf or .safetensors file, "
-                + $"a hub id such as google/gemma-1.1-2b-it, or an alias such as gemma-1.1-2b-it{ModelAliases.Suggestion(model)}");
+            throw new UsageException($"{ModelReference.OneLine(model)}: no such file or folder, and no model of the hub; name a folder, a .gguf or "
+                + $".safetensors file, a hub id such as google/gemma-1.1-2b-it, or an alias such as gemma-1.1-2b-it{ModelAliases.Suggestion(model)}");
         }
-        return Find(reference, out string? problem)
-            ?? throw new GemmaException($"{reference}: {problem} ({Folder}){(model.Contains('/') ? $", and there is no folder {model}" : "")}; fetch it with: gemma pull {reference}");
+        if (Find(reference, out string? problem) is string path) return path;
+        string also = model.Contains('/') ? $", and there is no folder {model}" : "";
+        throw new GemmaException($"{reference}: {problem} ({Folder}){also}; fetch it with: gemma pull {reference}");
     }
 
     /// <summary>The folder or GGUF file of a model, or null where it is not in the cache or not all of it.</summary>
@@ -60,8 +62,8 @@ public sealed class ModelCache(HubOptions options)
     public string? Find(ModelReference model) => Find(model, out _);
 
     /// <summary>
-    /// Removes a model, or with <c>org/name@revision</c> one revision of it and those files that no other revision has. Names go first and contents last, so that
-    /// nobody finds half a model.
+    /// Removes a model, or with <c>org/name@revision</c> one revision of it and those files that no other revision has. Names go first and contents last, so
+    /// that nobody finds half a model.
     /// </summary>
     /// <returns>Bytes set free.</returns>
     /// <exception cref="GemmaException">It is not in the cache, another process is fetching it, or a file cannot be deleted.</exception>
@@ -80,8 +82,8 @@ public sealed class ModelCache(HubOptions options)
             {
                 string path = LockPath(reference.Repository, Path.GetFileName(blob).Split('.')[0]);
                 Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                locks.Add(FileLock.TryAcquire(path)
-                    ?? throw new GemmaException($"{reference.Repository}: another process is fetching it; wait for that or stop it, then run: gemma rm {model}"));
+                locks.Add(FileLock.TryAcquire(path) ?? throw new GemmaException(
+                    $"{reference.Repository}: another process is fetching it; wait for that or stop it, then run: gemma rm {model}"));
             }
             CachedModel cached = CachedModel.Scan(folder, reference.Repository);
             if (!model.Contains('@')) return RemoveAll(cached);
@@ -92,8 +94,8 @@ public sealed class ModelCache(HubOptions options)
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new GemmaException($"{reference.Repository}: cannot be removed ({failure.Message}); close the programs that use it, check the permissions of {folder}, "
-                + $"then run: gemma rm {model}", failure);
+            throw new GemmaException($"{reference.Repository}: cannot be removed ({failure.Message}); close the programs that use it, check the permissions "
+                + $"of {folder}, then run: gemma rm {model}", failure);
         }
         finally
         {
@@ -111,7 +113,8 @@ public sealed class ModelCache(HubOptions options)
     internal string PointerPath(RemoteModel model, RemoteFile file) => Path.Combine([SnapshotFolder(model), .. file.Name.Split('/')]);
 
     /// <summary>Whether a file is here, under its hash or in the snapshot itself.</summary>
-    internal bool Holds(RemoteModel model, RemoteFile file) => HasLength(BlobPath(model.Reference.Repository, file), file) || HasLength(PointerPath(model, file), file);
+    internal bool Holds(RemoteModel model, RemoteFile file) =>
+        HasLength(BlobPath(model.Reference.Repository, file), file) || HasLength(PointerPath(model, file), file);
 
     /// <summary>
     /// Gives the files that were fetched their names: first the weights, config.json after them, and the branch last, so that whoever finds the revision
@@ -129,8 +132,8 @@ public sealed class ModelCache(HubOptions options)
         foreach (RemoteFile file in model.Files.Reverse()) publication.Add(file);
         string revision = model.Reference.Revision;
         if (revision != model.Commit) WriteRef(RepositoryFolder(model.Reference.Repository), revision, model.Commit);
-        return Find(model.Reference, out string? problem) ?? throw new GemmaException($"{model.Reference}: {problem}, although the hub lists no more files; check the model at "
-            + $"{options.Endpoint}/{model.Reference.Repository}");
+        return Find(model.Reference, out string? problem) ?? throw new GemmaException(
+            $"{model.Reference}: {problem}, although the hub lists no more files; check the model at {options.Endpoint}/{model.Reference.Repository}");
     }
 
     /// <summary>Branches and tags with their commits.</summary>
@@ -228,7 +231,8 @@ public sealed class ModelCache(HubOptions options)
         string blobs = Path.Combine(model.Folder, "blobs");
         HashSet<string> kept = [.. model.Revisions.Where(other => other.Commit != revision.Commit).SelectMany(BlobsOf)];
         string[] unused = [.. BlobsOf(revision).Where(blob => Path.GetDirectoryName(blob) == blobs && !kept.Contains(blob)).Distinct()];
-        long free = unused.Sum(blob => new FileInfo(blob).Length) + revision.Files.Where(file => new FileInfo(file.Path).LinkTarget is null).Sum(file => file.Bytes);
+        long copies = revision.Files.Where(file => new FileInfo(file.Path).LinkTarget is null).Sum(file => file.Bytes);
+        long free = copies + unused.Sum(blob => new FileInfo(blob).Length);
         Directory.Delete(revision.Folder, recursive: true);
         foreach (string blob in unused) File.Delete(blob);
         return free;
@@ -237,7 +241,8 @@ public sealed class ModelCache(HubOptions options)
     private static IEnumerable<string> BlobsOf(CachedRevision revision) =>
         revision.Files.Select(file => File.ResolveLinkTarget(file.Path, returnFinalTarget: true)?.FullName).OfType<string>();
 
-    private static string Describe(CachedRevision revision) => revision.Refs.Count == 0 ? revision.Commit : $"{revision.Commit} ({string.Join(", ", revision.Refs)})";
+    private static string Describe(CachedRevision revision) =>
+        revision.Refs.Count == 0 ? revision.Commit : $"{revision.Commit} ({string.Join(", ", revision.Refs)})";
 
     private static T Reading<T>(string folder, Func<T> read)
     {
@@ -247,7 +252,8 @@ public sealed class ModelCache(HubOptions options)
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new GemmaException($"{folder}: the cache cannot be read ({failure.Message}); check its permissions, or set HF_HUB_CACHE to another folder", failure);
+            throw new GemmaException(
+                $"{folder}: the cache cannot be read ({failure.Message}); check its permissions, or set HF_HUB_CACHE to another folder", failure);
         }
     }
 }

@@ -11,7 +11,7 @@ internal sealed class Publication(ModelCache cache, RemoteModel model, IReadOnly
         string blob = cache.BlobPath(model.Reference.Repository, file), pointer = cache.PointerPath(model, file);
         bool last = --_names[file.Etag] == 0, isThere = File.Exists(blob);
         if (IsDone(pointer, blob, file)) return;
-        if (!isThere) throw new GemmaException($"{model.Reference.Repository}: {file.Name} was removed while it was fetched; run: gemma pull {model.Reference}");
+        if (!isThere) throw new GemmaException($"{model.Reference}: {file.Name} was removed while it was fetched; run: gemma pull {model.Reference}");
         Directory.CreateDirectory(Path.GetDirectoryName(pointer)!);
         if (_linking && TryLink(pointer, blob)) return;
         // A blob that no other name needs becomes the file, so that it does not take its place twice.

@@ -88,14 +88,18 @@ internal static partial class RemoteName
             [string one] when IsFirstPart(one) =>
                 throw new UsageException($"{model}: {one} is one part of several, which cannot be loaded; choose a model in one file, or join the parts first"),
             [string one] => one,
-            [] when all.Length > 0 => throw new UsageException($"{model}: the repository has no such GGUF file; it has {string.Join(", ", all)}; name one, such as {model.Repository}/{all[0]}"),
-            [] => throw new UsageException($"{model}: expected {Safetensors.FileName} or a .gguf file, found {Others(names)}; choose a repository that holds weights in one of these formats"),
+            [] when all.Length > 0 => throw new UsageException(
+                $"{model}: the repository has no such GGUF file; it has {string.Join(", ", all)}; name one, such as {model.Repository}/{all[0]}"),
+            [] => throw new UsageException(
+                $"{model}: expected {Safetensors.FileName} or a .gguf file, found {Others(names)}; choose a repository that holds weights in these formats"),
             string[] several => throw Ambiguous(model, several),
         };
     }
 
     private static string Others(IReadOnlyCollection<string> names) =>
-        names.Count == 0 ? "no files" : string.Join(", ", names.Order(StringComparer.Ordinal).Take(8).Select(ModelReference.OneLine)) + (names.Count > 8 ? ", …" : "");
+        names.Count == 0
+            ? "no files"
+            : string.Join(", ", names.Order(StringComparer.Ordinal).Take(8).Select(ModelReference.OneLine)) + (names.Count > 8 ? ", …" : "");
 
     /// <summary>Whether the name holds the part between signs, so that Q4_K does not find Q4_K_M while both are there to be named.</summary>
     private static bool HasPart(string name, string part)

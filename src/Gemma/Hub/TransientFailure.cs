@@ -53,8 +53,8 @@ internal sealed class Backoff(HubOptions options, Action<string>? notice)
         {
             if (asked > options.LongestDelay)
             {
-                throw new GemmaException(FormattableString.Invariant(
-                    $"{failure.Message} and asks to wait {Math.Ceiling(asked.TotalSeconds)} s; what is here is kept: run the same command again after that"), failure);
+                string seconds = FormattableString.Invariant($"{Math.Ceiling(asked.TotalSeconds)} s");
+                throw new GemmaException($"{failure.Message} and asks to wait {seconds}; what is here is kept: run the same command again after that", failure);
             }
             delay = asked > delay ? asked : delay;
         }

@@ -30,8 +30,8 @@ internal static class FakeFiles
         ["tokenizer_config.json"] = Encoding.UTF8.GetBytes("""{"tokenizer_class":"GemmaTokenizer"}"""),
     };
 
-    public static async Task<string> PullAsync(HubOptions options, string model = Id, List<string>? notices = null, IProgress<DownloadProgress>? progress = null,
-        CancellationToken cancellation = default)
+    public static async Task<string> PullAsync(HubOptions options, string model = Id, List<string>? notices = null,
+        IProgress<DownloadProgress>? progress = null, CancellationToken cancellation = default)
     {
         using var hub = new HuggingFaceHub(options) { Notice = notice => notices?.Add(notice) };
         RemoteModel found = await hub.FindAsync(ModelReference.Parse(model), cancellation);
@@ -41,7 +41,9 @@ internal static class FakeFiles
     /// <summary>Every file below a folder with its length, or with where it links to.</summary>
     public static string[] Tree(string folder) => [.. CachedModel.Files(new DirectoryInfo(folder))
         .Select(file => (name: Path.GetRelativePath(folder, file.FullName).Replace('\\', '/'), file))
-        .Select(pair => pair.file.LinkTarget is string target ? $"{pair.name} -> {target.Replace('\\', '/')}" : FormattableString.Invariant($"{pair.name} {pair.file.Length}"))
+        .Select(pair => pair.file.LinkTarget is string target
+            ? $"{pair.name} -> {target.Replace('\\', '/')}"
+            : FormattableString.Invariant($"{pair.name} {pair.file.Length}"))
         .Order(StringComparer.Ordinal)];
 
     /// <summary>The message is one line and says all this.</summary>

@@ -14,6 +14,9 @@ internal sealed record FakeRequest(string Host, string Method, string Path, IRea
 {
     public string? Token => Headers.GetValueOrDefault("Authorization");
 
+    /// <summary>Whether it asks for a file, not for what the hub knows about it.</summary>
+    public bool IsFetch => Method == "GET" && !Path.StartsWith("/api/", StringComparison.Ordinal);
+
     /// <summary>First byte asked for.</summary>
     public int From => Headers.TryGetValue("Range", out string? range) ? int.Parse(range["bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture) : 0;
 }
@@ -94,7 +97,7 @@ internal sealed class FakeHub : IDisposable
         : SHA1.HashData([.. Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {content.Length}\0")), .. content]));
 #pragma warning restore CA5350
 
-    public static bool IsLarge(string name) => name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".gguf", StringComparison.Ordinal) || name == "tokenizer.model";
+    public static bool IsLarge(string name) => Path.GetExtension(name) is ".safetensors" or ".gguf" || name == "tokenizer.model";
 
     public void Dispose()
     {
@@ -152,15 +155,17 @@ internal sealed class FakeHub : IDisposable
         string[] parts = request.Path.Split('/', 6); // "", "api", "models", org, name, "revision/…"  or  "", org, name, "resolve", revision, file
         bool api = parts[1] == "api";
         string id = api ? $"{parts[3]}/{parts[4]}" : $"{parts[1]}/{parts[2]}";
-        if (id == "google/renamed") return new Reply(307, [], [("Location", request.Path.Replace("google/renamed", "google/gemma-2b-it", StringComparison.Ordinal))]);
+        if (id == "google/renamed") return new Reply(307, [], [("Location", request.Path.Replace("renamed", "gemma-2b-it", StringComparison.Ordinal))]);
         if (request.Token is not (null or "Bearer hf_good" or "Bearer hf_other"))
             return new Reply(401, [], [("X-Error-Message", "Invalid credentials in Authorization header")]);
         if (!_repositories.TryGetValue(id, out Repo? repo)) return new Reply(request.Token is null ? 401 : 404, [], [("X-Error-Code", "RepoNotFound")]);
         string revision = api ? parts[5]["revision/".Length..] : parts[4];
         if (!repo.Refs.TryGetValue(revision, out string? commit)) commit = revision;
-        if (!repo.Commits.TryGetValue(commit, out IReadOnlyDictionary<string, byte[]>? files)) return new Reply(404, [], [("X-Error-Code", "RevisionNotFound")]);
+        if (!repo.Commits.TryGetValue(commit, out IReadOnlyDictionary<string, byte[]>? files))
+            return new Reply(404, [], [("X-Error-Code", "RevisionNotFound")]);
         if (api) return new Reply(200, Listing(id, repo, commit, files.Keys), []);
-        if (repo.GatedFor is not null && request.Token != $"Bearer {repo.GatedFor}") return new Reply(request.Token is null ? 401 : 403, [], [("X-Error-Code", "GatedRepo")]);
+        if (repo.GatedFor is not null && request.Token != $"Bearer {repo.GatedFor}")
+            return new Reply(request.Token is null ? 401 : 403, [], [("X-Error-Code", "GatedRepo")]);
         if (!files.TryGetValue(parts[5], out byte[]? content)) return new Reply(404, [], [("X-Error-Code", "EntryNotFound")]);
         string etag = $"\"{Etag(parts[5], content)}\"";
         return IsLarge(parts[5])
@@ -180,7 +185,8 @@ internal sealed class FakeHub : IDisposable
             : new Reply(206, content[request.From..], [("ETag", etag), ("Content-Range", $"bytes {request.From}-{content.Length - 1}/{content.Length}")]);
     }
 
-    private static byte[] Listing(string id, Repo repo, string commit, IEnumerable<string> names) => JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object>
+    private static byte[] Listing(string id, Repo repo, string commit, IEnumerable<string> names) =>
+        JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object>
     {
         ["id"] = id,
         ["sha"] = commit,
@@ -191,7 +197,8 @@ internal sealed class FakeHub : IDisposable
 
     private async Task WriteAsync(NetworkStream stream, FakeRequest request, Reply reply, Fault fault)
     {
-        var head = new StringBuilder(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {reply.Status} Reply\r\nConnection: close\r\nContent-Length: {reply.Body.Length}\r\n"));
+        string start = FormattableString.Invariant($"HTTP/1.1 {reply.Status} Reply\r\nConnection: close\r\nContent-Length: {reply.Body.Length}\r\n");
+        var head = new StringBuilder(start);
         foreach ((string name, string value) in reply.Headers.Where(header => fault.Headers.All(other => other.Name != header.Name)).Concat(fault.Headers))
             head.Append(name).Append(": ").Append(value).Append("\r\n");
         await stream.WriteAsync(Encoding.ASCII.GetBytes(head.Append("\r\n").ToString()), _stop.Token);

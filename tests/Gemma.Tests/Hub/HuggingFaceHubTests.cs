@@ -48,7 +48,7 @@ public sealed class HuggingFaceHubTests : IDisposable
         string commit = _hub.Commit(FakeFiles.Id, files);
         before = _hub.Requests.Count;
         Assert.EndsWith(commit, await FakeFiles.PullAsync(_hub.Options), StringComparison.Ordinal);
-        FakeRequest fetched = Assert.Single(_hub.Requests.Skip(before), request => request.Method == "GET" && !request.Path.StartsWith("/api/", StringComparison.Ordinal));
+        FakeRequest fetched = Assert.Single(_hub.Requests.Skip(before), request => request.IsFetch);
         Assert.EndsWith("/config.json", fetched.Path, StringComparison.Ordinal);
     }
 
@@ -118,7 +118,8 @@ public sealed class HuggingFaceHubTests : IDisposable
     public async Task Other_answers_are_told_as_they_are(int status, string code, string message, int exitCode, params string[] parts)
     {
         _hub.Commit(FakeFiles.Id, FakeFiles.Model());
-        _hub.Faults = request => request.Method == "HEAD" ? new Fault { Status = status, Headers = [("X-Error-Code", code), ("X-Error-Message", message)] } : null;
+        var fault = new Fault { Status = status, Headers = [("X-Error-Code", code), ("X-Error-Message", message)] };
+        _hub.Faults = request => request.Method == "HEAD" ? fault : null;
         FakeFiles.AssertSays(await Assert.ThrowsAnyAsync<GemmaException>(() => FakeFiles.PullAsync(_hub.Options)), exitCode, parts);
     }
 
@@ -174,7 +175,8 @@ public sealed class HuggingFaceHubTests : IDisposable
         _hub.Commit(FakeFiles.Id, FakeFiles.Model());
         HashSet<(string, string, string)> asked = [];
         int[] statuses = [429, 500, 502, 503, 504, 408];
-        _hub.Faults = request => asked.Add((request.Host, request.Method, request.Path)) ? new Fault { Status = statuses[asked.Count % statuses.Length] } : null;
+        _hub.Faults = request =>
+            asked.Add((request.Host, request.Method, request.Path)) ? new Fault { Status = statuses[asked.Count % statuses.Length] } : null;
         List<string> notices = [];
         await FakeFiles.PullAsync(_hub.Options, notices: notices);
         Assert.Equal(1 + 5 + 5 + 2, notices.Count); // the listing, what each file is, the file, and for two of them the store
@@ -214,7 +216,8 @@ public sealed class HuggingFaceHubTests : IDisposable
     public async Task A_hub_that_stays_down_is_given_up()
     {
         _hub.Faults = _ => new Fault { Status = 503 };
-        FakeFiles.AssertSays(await Assert.ThrowsAsync<GemmaException>(() => FakeFiles.PullAsync(_hub.Options)), 1, "answers 503", "6 attempts", "run the same command again");
+        var failure = await Assert.ThrowsAsync<GemmaException>(() => FakeFiles.PullAsync(_hub.Options));
+        FakeFiles.AssertSays(failure, 1, "answers 503", "6 attempts", "run the same command again");
         Assert.Equal(6, _hub.Requests.Count);
         HubOptions nobody = _hub.Options with { Endpoint = "http://127.0.0.1:1", Attempts = 2 };
         FakeFiles.AssertSays(await Assert.ThrowsAsync<GemmaException>(() => FakeFiles.PullAsync(nobody)), 1, "127.0.0.1 cannot be reached", "2 attempts");
@@ -303,6 +306,10 @@ public sealed class HuggingFaceHubTests : IDisposable
         FakeFiles.AssertSays(await Assert.ThrowsAsync<UsageException>(() => FakeFiles.PullAsync(_hub.Options, model)), 2, parts);
     }
 
-    private void CommitGguf() => _hub.Commit("org/gguf", ((string[])["README.md", "gemma-Q8_0.gguf", "gemma-Q4_K.gguf", "sub/gemma-Q4_K_M.gguf", "mmproj-model-Q8_0.gguf",
-        "gemma-F16-00001-of-00002.gguf"]).ToDictionary(name => name, name => (byte[])[1, 2, (byte)name.Length]));
+    private void CommitGguf()
+    {
+        string[] names = ["README.md", "gemma-Q8_0.gguf", "gemma-Q4_K.gguf", "sub/gemma-Q4_K_M.gguf", "mmproj-model-Q8_0.gguf",
+            "gemma-F16-00001-of-00002.gguf", "gemma-F16-00002-of-00002.gguf"];
+        _hub.Commit("org/gguf", names.ToDictionary(name => name, name => (byte[])[1, 2, (byte)name.Length]));
+    }
 }

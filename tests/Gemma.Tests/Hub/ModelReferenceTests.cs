@@ -66,5 +66,6 @@ public class ModelReferenceTests
     [InlineData("gema-7b", "gemma-7b")]
     [InlineData("google/gemma-1.2-2b-it", "gemma-1.1-2b-it")]
     [InlineData("llama", "")]
-    public void A_slip_is_answered_with_the_nearest_names(string typed, string expected) => Assert.Contains(expected, ModelAliases.Suggestion(typed), StringComparison.Ordinal);
+    public void A_slip_is_answered_with_the_nearest_names(string typed, string expected) =>
+        Assert.Contains(expected, ModelAliases.Suggestion(typed), StringComparison.Ordinal);
 }

@@ -13,7 +13,8 @@ public class PullingChild
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
         string program = typeof(PullingChild).Assembly.Location;
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(program);
-        foreach (string argument in (string[])["-method", $"{typeof(PullingChild).FullName}.{nameof(Pull)}", "-explicit", "only"]) start.ArgumentList.Add(argument);
+        string[] arguments = ["-method", $"{typeof(PullingChild).FullName}.{nameof(Pull)}", "-explicit", "only"];
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment[Endpoint] = options.Endpoint;
         start.Environment["HF_HUB_CACHE"] = options.CacheFolder;
         Process child = Process.Start(start)!;
