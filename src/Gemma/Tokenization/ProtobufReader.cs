@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 
 namespace Gemma.Tokenization;
 
@@ -87,7 +88,10 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message)
         return taken;
     }
 
-    private ulong Varint()
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ulong Varint() => _at < _message.Length && _message[_at] < 0x80 ? _message[_at++] : LongVarint();
+
+    private ulong LongVarint()
     {
         ulong value = 0;
         for (int shift = 0; shift < 70; shift += 7)

@@ -1,6 +1,7 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Text;
+using System.Text.Unicode;
 using Gemma.Formats;
 
 namespace Gemma.Tokenization;
@@ -11,7 +12,7 @@ namespace Gemma.Tokenization;
 /// </summary>
 public sealed class SentencePieceModel
 {
-    /// <summary>Longest text of a piece in bytes; SentencePiece's own limit is 16 characters unless a trainer raises it.</summary>
+    /// <summary>Longest text of a piece in characters; SentencePiece's own limit is 16 characters unless a trainer raises it.</summary>
     internal const int LongestPiece = 1024;
 
     private const int LargestFile = 256 << 20;
@@ -26,13 +27,10 @@ public sealed class SentencePieceModel
         Pieces = pieces;
         _otherFields = otherFields;
         UnknownText = settings.UnknownText;
-        ByteIds = CheckPieces();
-        UnknownId = TheUnknownPiece();
-        BosId = FindControl(settings.BosPiece);
-        EosId = FindControl(settings.EosPiece);
-        PadId = FindControl(settings.PadPiece);
-        StartOfTurnId = FindMarker("<start_of_turn>");
-        EndOfTurnId = FindMarker("<end_of_turn>");
+        ByteIds = FindSpecial(settings, out Special found);
+        (UnknownId, BosId, EosId, PadId) = (found.Unknown, found.Bos, found.Eos, found.Pad);
+        StartOfTurnId = found.StartOfTurn >= 0 ? found.StartOfTurn : null;
+        EndOfTurnId = found.EndOfTurn >= 0 ? found.EndOfTurn : null;
     }
 
     /// <summary>Where it came from, for messages.</summary>
@@ -87,8 +85,9 @@ public sealed class SentencePieceModel
         ArgumentNullException.ThrowIfNull(fileName);
         if (bytes.StartsWith("version https://git-lfs"u8))
             throw new BadFileException(fileName, null, "a SentencePiece model", "a Git LFS pointer to one", "run git lfs pull, or fetch the file itself");
-        var pieces = ImmutableArray.CreateBuilder<SentencePiece>();
+        var pieces = ImmutableArray.CreateBuilder<SentencePiece>(bytes.Length / 16); // in Gemma's vocabulary, a piece takes 16.5 bytes
         var other = new ProtobufWriter();
+        Span<char> characters = stackalloc char[LongestPiece];
         var settings = new SentencePieceSettings(fileName);
         var reader = new ProtobufReader(fileName, bytes);
         while (reader.Next())
@@ -96,7 +95,7 @@ public sealed class SentencePieceModel
             switch (reader.Field)
             {
                 case 1:
-                    pieces.Add(ReadPiece(fileName, pieces.Count, reader.Bytes()));
+                    pieces.Add(ReadPiece(fileName, pieces.Count, reader.Bytes(), characters));
                     continue;
                 case 2: settings.ReadTrainer(reader.Bytes()); break;
                 case 3: settings.ReadNormalizer(reader.Bytes()); break;
@@ -142,7 +141,7 @@ public sealed class SentencePieceModel
         return model.Written.ToArray();
     }
 
-    private static SentencePiece ReadPiece(string file, int id, ReadOnlySpan<byte> message)
+    private static SentencePiece ReadPiece(string file, int id, ReadOnlySpan<byte> message, Span<char> characters)
     {
         ReadOnlySpan<byte> text = [];
         float score = 0;
@@ -158,18 +157,25 @@ public sealed class SentencePieceModel
                 default: reader.Skip(); break;
             }
         }
-        if (!System.Text.Unicode.Utf8.IsValid(text)) throw BadPiece(file, id, "text in UTF-8", "other bytes");
-        return new SentencePiece(Encoding.UTF8.GetString(text), score, (PieceType)type);
+        // One pass checks and converts: there may be a quarter of a million of these.
+        return Utf8.ToUtf16(text, characters, out _, out int count, replaceInvalidSequences: false) switch
+        {
+            OperationStatus.Done => new SentencePiece(new string(characters[..count]), score, (PieceType)type),
+            OperationStatus.DestinationTooSmall => throw BadPiece(file, id, FormattableString.Invariant($"a text of at most {LongestPiece} characters"), "a longer one"),
+            _ => throw BadPiece(file, id, "text in UTF-8", "other bytes"),
+        };
     }
 
     private static BadFileException BadPiece(string file, int id, string expected, string actual) =>
         new(file, FormattableString.Invariant($"piece {id}"), expected, actual, Damaged);
 
-    /// <summary>Checks each piece by itself, and that each byte has one piece.</summary>
-    private ImmutableArray<int> CheckPieces()
+    /// <summary>Checks each piece by itself, and that there is one for each byte and for the unknown; returns the ids of the bytes.</summary>
+    private ImmutableArray<int> FindSpecial(SentencePieceSettings settings, out Special found)
     {
+        found = new Special();
         var bytes = new int[256];
         Array.Fill(bytes, -1);
+        int present = 0;
         for (int id = 0; id < Pieces.Length; id++)
         {
             (string text, float score, PieceType type) = Pieces[id];
@@ -177,14 +183,30 @@ public sealed class SentencePieceModel
             if (text.Length > LongestPiece)
                 throw BadPiece(File, id, FormattableString.Invariant($"a text of at most {LongestPiece} characters"), FormattableString.Invariant($"{text.Length}"));
             if (!float.IsFinite(score)) throw BadPiece(File, id, "a finite score", FormattableString.Invariant($"{score}"));
-            if (type is < PieceType.Normal or > PieceType.Byte) throw BadPiece(File, id, "a type from 1 to 6", FormattableString.Invariant($"{(int)type}"));
-            if (type != PieceType.Byte) continue;
-            if (ByteOf(text) is not byte value || bytes[value] >= 0) throw BadPiece(File, id, "a byte piece <0x00> … <0xFF>, each once", Printable(text));
-            bytes[value] = id;
+            switch (type)
+            {
+                case PieceType.Normal or PieceType.Unused: break;
+                case PieceType.Byte when ByteOf(text) is byte value && bytes[value] < 0:
+                    bytes[value] = id;
+                    present++;
+                    break;
+                case PieceType.Byte: throw BadPiece(File, id, "a byte piece <0x00> … <0xFF>, each once", Printable(text));
+                case PieceType.Unknown when found.Unknown < 0: found.Unknown = id; break;
+                case PieceType.Unknown: throw BadPiece(File, id, "one unknown piece", "a second one");
+                case PieceType.Control:
+                    if (text == settings.BosPiece) found.Bos = id;
+                    if (text == settings.EosPiece) found.Eos = id;
+                    if (text == settings.PadPiece) found.Pad = id;
+                    break;
+                case PieceType.UserDefined:
+                    if (text == "<start_of_turn>") found.StartOfTurn = id;
+                    if (text == "<end_of_turn>") found.EndOfTurn = id;
+                    break;
+                default: throw BadPiece(File, id, "a type from 1 to 6", FormattableString.Invariant($"{(int)type}"));
+            }
         }
-        int present = bytes.Count(id => id >= 0);
-        return present == 256 ? [.. bytes]
-            : throw new BadFileException(File, null, "a piece for each of the 256 bytes", FormattableString.Invariant($"{present}"), OtherTokenizer);
+        if (present < 256) throw new BadFileException(File, null, "a piece for each of the 256 bytes", FormattableString.Invariant($"{present}"), OtherTokenizer);
+        return found.Unknown >= 0 ? [.. bytes] : throw new BadFileException(File, null, "an unknown piece", "none", Damaged);
     }
 
     /// <summary>The value of a byte piece, which is written with capital letters.</summary>
@@ -192,27 +214,16 @@ public sealed class SentencePieceModel
         text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal) && text[5] == '>' && !text.AsSpan(3, 2).ContainsAnyInRange('a', 'f')
         && byte.TryParse(text.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value) ? value : null;
 
-    private int TheUnknownPiece()
-    {
-        int[] unknown = [.. Enumerable.Range(0, Pieces.Length).Where(id => Pieces[id].Type == PieceType.Unknown)];
-        return unknown.Length == 1 ? unknown[0] : throw new BadFileException(File, null, "one unknown piece", FormattableString.Invariant($"{unknown.Length}"), Damaged);
-    }
-
-    private int FindControl(string text) => Find(PieceType.Control, text) ?? -1;
-
-    private int? FindMarker(string text) => Find(PieceType.UserDefined, text) ?? Find(PieceType.Control, text);
-
-    private int? Find(PieceType type, string text)
-    {
-        for (int id = 0; id < Pieces.Length; id++)
-            if (Pieces[id].Type == type && Pieces[id].Text == text) return id;
-        return null;
-    }
-
     /// <summary>Text of a damaged or foreign file, fit for a message.</summary>
     internal static string Printable(string text)
     {
         string shortened = text.Length > 40 ? text[..40] + "…" : text;
         return string.Concat(shortened.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '\uFFFD' : c));
+    }
+
+    /// <summary>Ids of the pieces with a part of their own; −1 for none.</summary>
+    private struct Special()
+    {
+        public int Unknown = -1, Bos = -1, Eos = -1, Pad = -1, StartOfTurn = -1, EndOfTurn = -1;
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Gemma.Formats;
 
@@ -26,10 +27,10 @@ public sealed class SentencePieceTokenizer
         Model = model;
         _table = new PieceTable(model.Pieces.AsSpan());
         _ranks = new uint[model.Pieces.Length];
-        FillTable();
-        var userDefined = new PrefixMatcher(UserDefined(piece => true));
-        _splitter = WordSplitter.For(_table, Mergeable(), userDefined);
-        _textSplitter = _splitter.With(new PrefixMatcher(UserDefined(piece => !piece.IsMarker)));
+        int[] others = FillTable();
+        CheckOthers(others);
+        _splitter = WordSplitter.For(model.Pieces.AsSpan(), _table, new PrefixMatcher(UserDefined(others, withMarkers: true)));
+        _textSplitter = _splitter.With(new PrefixMatcher(UserDefined(others, withMarkers: false)));
     }
 
     public SentencePieceModel Model { get; }
@@ -116,28 +117,34 @@ public sealed class SentencePieceTokenizer
         return file.Length >= 4 && file.Bytes(0, 4).SequenceEqual("GGUF"u8);
     }
 
-    /// <summary>Text is the only way to a piece, so no two may share one.</summary>
-    private void FillTable()
+    /// <summary>Puts what merges can make into the table; returns the ids of the pieces that are not normal.</summary>
+    private int[] FillTable()
     {
-        var fixedTexts = new HashSet<string>(StringComparer.Ordinal);
+        var others = new List<int>();
         for (int id = 0; id < _ranks.Length; id++)
         {
             SentencePiece piece = Model.Pieces[id];
             _ranks[id] = Rank(piece.Score);
+            if (piece.Type != PieceType.Normal) others.Add(id);
             // A space in a piece never meets one in the text, where spaces are ▁.
-            bool added = !IsMerged(piece) ? fixedTexts.Add(piece.Text) : piece.Text.Contains(' ') || _table.TryAdd(id);
-            if (!added) throw Twice(id);
+            if (piece.Type is PieceType.Normal or PieceType.Unused && !piece.Text.Contains(' ') && !_table.TryAdd(id)) throw Twice(id);
         }
-        for (int id = 0; id < _ranks.Length; id++)
-        {
-            SentencePiece piece = Model.Pieces[id];
-            if (!IsMerged(piece) && !piece.Text.Contains(' ') && _table.FindPart(id, 0, _table.Length(id)) >= 0) throw Twice(id);
-            if (piece.Type == PieceType.Unused && CanBeMade(id))
-                throw Bad(id, "an unused piece that no merge makes", "one that merges make, which would have to be taken apart again");
-        }
+        return [.. others];
     }
 
-    private static bool IsMerged(SentencePiece piece) => piece.Type is PieceType.Normal or PieceType.Unused;
+    /// <summary>Text is the only way to a piece, so no two may share one; and what must not come out must not be made on the way.</summary>
+    private void CheckOthers(int[] ids)
+    {
+        var texts = new HashSet<string>(StringComparer.Ordinal);
+        foreach (int id in ids)
+        {
+            SentencePiece piece = Model.Pieces[id];
+            if (piece.Type == PieceType.Unused && CanBeMade(id))
+                throw Bad(id, "an unused piece that no merge makes", "one that merges make, which would have to be taken apart again");
+            if (piece.Type == PieceType.Unused) continue;
+            if (!texts.Add(piece.Text) || !piece.Text.Contains(' ') && _table.FindPart(id, 0, _table.Length(id)) >= 0) throw Twice(id);
+        }
+    }
 
     /// <summary>Whether the piece is two other pieces or characters side by side.</summary>
     private bool CanBeMade(int id)
@@ -149,19 +156,12 @@ public sealed class SentencePieceTokenizer
         return false;
     }
 
-    private IEnumerable<int> Mergeable()
-    {
-        for (int id = 0; id < Model.Pieces.Length; id++)
-            if (Model.Pieces[id].Type == PieceType.Normal && !Model.Pieces[id].Text.Contains(' ')) yield return id;
-    }
-
-    private IEnumerable<(byte[] Text, int Id)> UserDefined(Func<SentencePiece, bool> wanted)
-    {
-        for (int id = 0; id < Model.Pieces.Length; id++)
-            if (Model.Pieces[id] is { Type: PieceType.UserDefined } piece && !piece.Text.Contains(' ') && wanted(piece)) yield return (_table.Text(id).ToArray(), id);
-    }
+    private IEnumerable<(byte[] Text, int Id)> UserDefined(int[] ids, bool withMarkers) => ids
+        .Where(id => Model.Pieces[id] is { Type: PieceType.UserDefined } piece && !piece.Text.Contains(' ') && (withMarkers || !piece.IsMarker))
+        .Select(id => (_table.Text(id).ToArray(), id));
 
     /// <summary>Whole numbers in the order of falling scores; equal for equal scores.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Rank(float score)
     {
         uint bits = BitConverter.SingleToUInt32Bits(score + 0f); // −0 is 0

@@ -37,14 +37,15 @@ internal sealed class WordSplitter
 
     public Cut this[byte before, byte after] => _cuts[before << 8 | after];
 
-    /// <summary>For a vocabulary whose pieces that merges can make are in <paramref name="ids"/>.</summary>
-    public static WordSplitter For(PieceTable table, IEnumerable<int> ids, PrefixMatcher matcher)
+    /// <summary>For a vocabulary, whose normal pieces are what merges make.</summary>
+    public static WordSplitter For(ReadOnlySpan<SentencePiece> pieces, PieceTable table, PrefixMatcher matcher)
     {
         var cuts = new Cut[256 * 256];
         for (int pair = 0; pair < cuts.Length; pair++)
             if (pair >> 8 != Nothing && !IsInsideCharacter((byte)pair)) cuts[pair] = Cut.Word;
-        foreach (int id in ids)
+        for (int id = 0; id < pieces.Length; id++)
         {
+            if (pieces[id].Type != PieceType.Normal) continue;
             ReadOnlySpan<byte> text = table.Text(id);
             for (int i = 1; i < text.Length; i++) cuts[text[i - 1] << 8 | text[i]] = Cut.None;
         }

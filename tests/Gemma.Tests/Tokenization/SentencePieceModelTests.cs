@@ -65,7 +65,7 @@ public class SentencePieceModelTests
         AssertRefused("piece 260: expected a type from 1 to 6, found 9", new SentencePiece("x", 0, (PieceType)9));
         AssertRefused("expected a byte piece", new SentencePiece("<0x41>", 0, PieceType.Byte));
         AssertRefused("expected a byte piece", new SentencePiece("x", 0, PieceType.Byte));
-        AssertRefused("expected one unknown piece, found 2", new SentencePiece("x", 0, PieceType.Unknown));
+        AssertRefused("piece 260: expected one unknown piece, found a second one", new SentencePiece("x", 0, PieceType.Unknown));
         AssertRefused("at most 1024 characters, found 1025", new SentencePiece(new string('x', 1025), 0, PieceType.Normal));
         AssertRefused("piece 261: expected each text once, found \"x\" twice", new SentencePiece("x", 0, PieceType.Normal), new SentencePiece("x", -1, PieceType.Normal));
         AssertRefused("expected each text once", new SentencePiece("x", 0, PieceType.Normal), new SentencePiece("x", -1, PieceType.UserDefined));
