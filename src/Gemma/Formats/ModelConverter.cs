@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using Gemma.Tokenization;
+
 namespace Gemma.Formats;
 
 /// <summary>
@@ -92,6 +95,7 @@ public sealed class ModelConverter
             Tensors = tensors,
             Defaults = _files.Defaults,
             ChatTemplate = _files.ChatTemplate,
+            Tokenizer = SourceMetadata is GgufMetadata gguf ? TokenizerOf(gguf) : null,
             Copies = HuggingFaceFolder.Companions(_files),
         }.Write(_destination, _options, _cancellation);
         return (type, tensors.Sum(tensor => tensor.ByteCount));
@@ -131,11 +135,42 @@ public sealed class ModelConverter
     private GgufMetadata FromFolder()
     {
         GgufMetadata metadata = GgufModel.Metadata(_destination, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(SourceFolder))), Config);
+        AddTokenizer(metadata);
         GgufModel.AddIds(metadata, Config);
         if (_files.Defaults is GenerationDefaults defaults) GgufModel.AddDefaults(metadata, defaults);
         if (_files.ChatTemplate is string template) metadata.Add(GgufModel.ChatTemplateKey, template);
         return metadata;
     }
+
+    /// <summary>llama.cpp wants as many pieces as the embedding has rows; its own converter fills up in the same way.</summary>
+    private void AddTokenizer(GgufMetadata metadata)
+    {
+        if (_files.Companion(HuggingFaceFolder.TokenizerName) is not byte[] bytes)
+        {
+            _notes.Add($"{_files.Path} has no {HuggingFaceFolder.TokenizerName}, so the GGUF file has no tokenizer: other programs will not run it");
+            return;
+        }
+        var model = SentencePieceModel.Parse($"{_files.Path}: {HuggingFaceFolder.TokenizerName}", bytes);
+        _files.CheckTokenizer(model.Pieces.Length, model.File);
+        IEnumerable<SentencePiece> padding = Enumerable.Range(model.Pieces.Length, Config.VocabularySize - model.Pieces.Length)
+            .Select(id => new SentencePiece(PaddingText(id), -10_000, PieceType.Unused));
+        WithPieces(model, [.. model.Pieces, .. padding]).ToGguf(metadata);
+    }
+
+    private byte[]? TokenizerOf(GgufMetadata metadata)
+    {
+        if (!metadata.Has("tokenizer.ggml.tokens")) return null;
+        var model = SentencePieceModel.FromGguf(metadata);
+        _files.CheckTokenizer(model.Pieces.Length, model.File);
+        int count = model.Pieces.Length;
+        while (count > 0 && model.Pieces[count - 1].Type == PieceType.Unused && model.Pieces[count - 1].Text == PaddingText(count - 1)) count--;
+        return WithPieces(model, model.Pieces[..count]).ToBytes();
+    }
+
+    private static string PaddingText(int id) => FormattableString.Invariant($"[PAD{id}]");
+
+    private static SentencePieceModel WithPieces(SentencePieceModel model, ImmutableArray<SentencePiece> pieces) => pieces.Length == model.Pieces.Length ? model
+        : SentencePieceModel.Of(model.File, pieces, model.UnknownId, model.BosId, model.EosId, model.PadId);
 
     private void Note(Rounding rounding, string what, string why)
     {

@@ -8,8 +8,8 @@ namespace Gemma.Formats;
 /// </summary>
 internal sealed partial class NewFolder : IDisposable
 {
-    // Held open while the folder is written, so that another process can tell work from a leftover.
-    private const string LockName = ".writing";
+    // A file beside the folder, there before it and held open until it is gone or has its name: how another process tells work from a leftover.
+    private const string LockSuffix = ".lock";
 
     private readonly string _path;
     private readonly FileStream _lock;
@@ -19,7 +19,8 @@ internal sealed partial class NewFolder : IDisposable
     {
         _path = path;
         TemporaryPath = temporary;
-        _lock = new FileStream(Path.Combine(temporary, LockName), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+        _lock = new FileStream(temporary + LockSuffix, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose);
+        Directory.CreateDirectory(temporary);
     }
 
     /// <summary>Where the files are written.</summary>
@@ -38,9 +39,7 @@ internal sealed partial class NewFolder : IDisposable
         return NewFile.Guard(path, () =>
         {
             SweepLeftovers(parent, name);
-            string temporary = Path.Combine(parent, NewFile.TemporaryName(name));
-            Directory.CreateDirectory(temporary);
-            return new NewFolder(full, temporary);
+            return new NewFolder(full, Path.Combine(parent, NewFile.TemporaryName(name)));
         });
     }
 
@@ -61,8 +60,6 @@ internal sealed partial class NewFolder : IDisposable
     /// <summary>Gives the folder its name. Its files must be flushed to the disk by whoever wrote them.</summary>
     public void Publish() => NewFile.Guard(_path, () =>
     {
-        _lock.Dispose();
-        File.Delete(_lock.Name);
         if (Directory.Exists(_path) && Directory.EnumerateFileSystemEntries(_path).Any()) Replace();
         else
         {
@@ -74,8 +71,8 @@ internal sealed partial class NewFolder : IDisposable
 
     public void Dispose()
     {
-        _lock.Dispose();
         if (!_published) Directory.Delete(TemporaryPath, recursive: true);
+        _lock.Dispose();
     }
 
     private void Replace()
@@ -93,8 +90,13 @@ internal sealed partial class NewFolder : IDisposable
 
     private static void SweepLeftovers(string parent, string name)
     {
-        foreach (string leftover in Directory.GetDirectories(parent, NewFile.TemporaryPattern(name)))
-            if (NewFile.IsAbandoned(Path.Combine(leftover, LockName))) Directory.Delete(leftover, recursive: true);
+        foreach (string held in Directory.GetFiles(parent, NewFile.TemporaryPattern(name) + LockSuffix))
+        {
+            if (!NewFile.IsAbandoned(held)) continue;
+            string leftover = held[..^LockSuffix.Length];
+            if (Directory.Exists(leftover)) Directory.Delete(leftover, recursive: true);
+            File.Delete(held);
+        }
     }
 
     private static bool TryExchange(string left, string right)

@@ -32,7 +32,8 @@ public static class TensorTypes
     public static bool IsQuantised(this TensorType type) => type.BlockLength() > 1;
 
     /// <summary>
-    /// Size of a tensor in a file; false where a dimension is negative, the last one is no whole number of blocks, or a size passes what a file can have.
+    /// Size of a tensor in a file; false where a dimension is negative, the last one is no whole number of blocks, or a size passes what a file can have:
+    /// also that of the other dimensions where one of them is 0.
     /// </summary>
     internal static bool TryMeasure(this TensorType type, ReadOnlySpan<long> shape, out long bytes)
     {
@@ -40,12 +41,15 @@ public static class TensorTypes
         long columns = shape.IsEmpty ? 1 : shape[^1];
         if (columns < 0 || columns % type.BlockLength() != 0) return false;
         if (columns / type.BlockLength() > int.MaxValue / type.BlockBytes()) return false;
-        bytes = columns / type.BlockLength() * type.BlockBytes();
+        bytes = Math.Max(1, columns / type.BlockLength() * type.BlockBytes());
+        bool isEmpty = columns == 0;
         foreach (long dimension in shape.IsEmpty ? shape : shape[..^1])
         {
             if (dimension < 0 || (dimension > 0 && bytes > long.MaxValue / dimension)) return false;
-            bytes *= dimension;
+            bytes *= Math.Max(1, dimension);
+            isEmpty |= dimension == 0;
         }
+        if (isEmpty) bytes = 0;
         return true;
     }
 }

@@ -1,4 +1,6 @@
 using Gemma.Formats;
+using Gemma.Tests.Tokenization;
+using Gemma.Tokenization;
 
 namespace Gemma.Tests.Formats;
 
@@ -73,7 +75,7 @@ public class ModelConverterTests
         ConversionResult first = ModelConverter.Convert(temporary["0"], temporary["1.gguf"]);
         Assert.Contains(first.Notes, note => note.StartsWith("norms rounded", StringComparison.Ordinal));
         Assert.Empty(ModelConverter.Convert(temporary["1.gguf"], temporary["2"]).Notes);
-        Assert.Empty(ModelConverter.Convert(temporary["2"], temporary["3.gguf"]).Notes);
+        Assert.DoesNotContain(ModelConverter.Convert(temporary["2"], temporary["3.gguf"]).Notes, note => note.StartsWith("norms", StringComparison.Ordinal));
         using ModelFiles published = ModelFiles.Open(temporary["0"]), gguf = ModelFiles.Open(temporary["1.gguf"]), back = ModelFiles.Open(temporary["2"]),
             again = ModelFiles.Open(temporary["3.gguf"]);
         ModelContents.AssertSame(published, gguf);
@@ -187,6 +189,48 @@ public class ModelConverterTests
         using ModelFiles expected = ModelFiles.Open(Repository.TinyModel), gguf = ModelFiles.Open(temporary["tiny.gguf"]), back = ModelFiles.Open(temporary["back"]);
         Assert.Equal(expected.Defaults! with { EosIds = [] }, gguf.Defaults! with { EosIds = [] });
         Assert.Equal(expected.Defaults! with { EosIds = [] }, back.Defaults! with { EosIds = [] });
+    }
+
+    [Fact]
+    public void The_tokenizer_goes_into_gguf_and_back()
+    {
+        using var temporary = new TemporaryFolder();
+        Assert.Empty(ModelConverter.Convert(Repository.TinyModel, temporary["tiny.gguf"]).Notes);
+        Assert.Empty(ModelConverter.Convert(temporary["tiny.gguf"], temporary["back"]).Notes);
+        Assert.Equal(Vocabularies.Tiny.Model.Pieces, SentencePieceTokenizer.Load(temporary["tiny.gguf"]).Model.Pieces);
+        Assert.Equal(Vocabularies.Tiny.Model.Pieces, SentencePieceTokenizer.Load(temporary["back"]).Model.Pieces);
+        using ModelFiles tiny = ModelFiles.Open(Repository.TinyModel), gguf = ModelFiles.Open(temporary["tiny.gguf"]), back = ModelFiles.Open(temporary["back"]);
+        ModelContents.AssertSameConfig(tiny.Config, gguf.Config);
+        ModelContents.AssertSameConfig(tiny.Config, back.Config);
+    }
+
+    [Fact]
+    public void A_padded_embedding_has_padded_pieces_in_gguf_only()
+    {
+        using var temporary = new TemporaryFolder();
+        GemmaConfig config = SmallModels.Config(GemmaArchitecture.Gemma3, vocabulary: 270);
+        SmallModels.WriteFolder(temporary["model"], config);
+        SentencePieceModel model = Vocabularies.Model(new SentencePiece("a", -1, PieceType.Normal), new SentencePiece("<unused0>", 0, PieceType.Unused));
+        File.WriteAllBytes(Path.Combine(temporary["model"], "tokenizer.model"), model.ToBytes());
+        Assert.Empty(ModelConverter.Convert(temporary["model"], temporary["model.gguf"]).Notes);
+        ModelConverter.Convert(temporary["model.gguf"], temporary["back"]);
+        using Gguf gguf = Gguf.Open(temporary["model.gguf"]);
+        Assert.Equal(270, gguf.Metadata.Strings("tokenizer.ggml.tokens")!.Length);
+        Assert.Equal("[PAD269]", gguf.Metadata.Strings("tokenizer.ggml.tokens")![^1]);
+        Assert.Equal(model.Pieces, SentencePieceTokenizer.Load(temporary["back"]).Model.Pieces);
+    }
+
+    [Theory]
+    [InlineData(8)]
+    [InlineData(4000)]
+    public void A_tokenizer_of_another_size_is_refused(int vocabulary)
+    {
+        using var temporary = new TemporaryFolder();
+        SmallModels.WriteFolder(temporary["model"], SmallModels.Config(GemmaArchitecture.Gemma1, vocabulary: vocabulary));
+        File.WriteAllBytes(Path.Combine(temporary["model"], "tokenizer.model"), Vocabularies.Model().ToBytes());
+        var failure = Assert.Throws<BadFileException>(() => ModelConverter.Convert(temporary["model"], temporary["out.gguf"]));
+        Assert.Contains($"each of the {vocabulary} rows of the model's embedding, found 260 pieces", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(["model"], temporary.Names);
     }
 
     [Fact]

@@ -1,0 +1,40 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Gemma.Formats;
+
+namespace Gemma.Tests;
+
+/// <summary>
+/// What this test program does instead of running tests when a test starts it as a child: things that end a process. A child starts in a tenth of a second,
+/// a test run in several. Its work must not run test code on other threads, which would wait for this module to be initialised.
+/// </summary>
+internal static class ChildProgram
+{
+    private const string Variable = "GEMMA_TEST_CHILD";
+
+    private static readonly Dictionary<string, Action<string[]>> Programs = new()
+    {
+        // Writes the first model, then the second, and so on, until it is killed (or, should its parent be gone, for a minute).
+        ["convert"] = args =>
+        {
+            for (var time = Stopwatch.StartNew(); time.Elapsed < TimeSpan.FromMinutes(1); args = [args[1], args[0], args[2]])
+                ModelConverter.Convert(args[0], args[2], new ConvertOptions { Force = true, Threads = 2 });
+        },
+    };
+
+    public static Process Start(string program, params string[] args)
+    {
+        string executable = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Gemma.Tests.exe" : "Gemma.Tests");
+        var start = new ProcessStartInfo(executable, args) { UseShellExecute = false, RedirectStandardError = true };
+        start.Environment[Variable] = program;
+        return Process.Start(start)!;
+    }
+
+    [ModuleInitializer]
+    internal static void Run()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is not string program) return;
+        Programs[program](Environment.GetCommandLineArgs()[1..]);
+        Environment.Exit(0);
+    }
+}
