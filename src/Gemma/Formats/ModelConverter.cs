@@ -95,7 +95,7 @@ public sealed class ModelConverter
             Tensors = tensors,
             Defaults = _files.Defaults,
             ChatTemplate = _files.ChatTemplate,
-            Tokenizer = SourceMetadata is GgufMetadata gguf ? TokenizerOf(gguf) : null,
+            Tokenizer = SourceMetadata is null ? null : GgufTokenizer(),
             Copies = HuggingFaceFolder.Companions(_files),
         }.Write(_destination, _options, _cancellation);
         return (type, tensors.Sum(tensor => tensor.ByteCount));
@@ -145,23 +145,19 @@ public sealed class ModelConverter
     /// <summary>llama.cpp wants as many pieces as the embedding has rows; its own converter fills up in the same way.</summary>
     private void AddTokenizer(GgufMetadata metadata)
     {
-        if (_files.Companion(HuggingFaceFolder.TokenizerName) is not byte[] bytes)
+        if (_files.ReadTokenizer()?.Model is not SentencePieceModel model)
         {
             _notes.Add($"{_files.Path} has no {HuggingFaceFolder.TokenizerName}, so the GGUF file has no tokenizer: other programs will not run it");
             return;
         }
-        var model = SentencePieceModel.Parse($"{_files.Path}: {HuggingFaceFolder.TokenizerName}", bytes);
-        _files.CheckTokenizer(model.Pieces.Length, model.File);
         IEnumerable<SentencePiece> padding = Enumerable.Range(model.Pieces.Length, Config.VocabularySize - model.Pieces.Length)
             .Select(id => new SentencePiece(PaddingText(id), -10_000, PieceType.Unused));
         WithPieces(model, [.. model.Pieces, .. padding]).ToGguf(metadata);
     }
 
-    private byte[]? TokenizerOf(GgufMetadata metadata)
+    private byte[]? GgufTokenizer()
     {
-        if (!metadata.Has("tokenizer.ggml.tokens")) return null;
-        var model = SentencePieceModel.FromGguf(metadata);
-        _files.CheckTokenizer(model.Pieces.Length, model.File);
+        if (_files.ReadTokenizer()?.Model is not SentencePieceModel model) return null;
         int count = model.Pieces.Length;
         while (count > 0 && model.Pieces[count - 1].Type == PieceType.Unused && model.Pieces[count - 1].Text == PaddingText(count - 1)) count--;
         return WithPieces(model, model.Pieces[..count]).ToBytes();
