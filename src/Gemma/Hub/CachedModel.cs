@@ -65,6 +65,9 @@ public sealed record CachedRevision
 
     public required IReadOnlyList<CachedFile> Files { get; init; }
 
+    /// <summary>Whether the weights are safetensors, so that the folder is the model; else a GGUF file of it is.</summary>
+    internal bool IsFolder => Files.Any(file => file.Name is Safetensors.FileName or Safetensors.IndexName);
+
     /// <summary>Files that the model needs and that are not here; none where it can be loaded.</summary>
     public required IReadOnlyList<string> Missing { get; init; }
 
@@ -76,7 +79,7 @@ public sealed record CachedRevision
     {
         string commit = Path.GetFileName(folder);
         List<CachedFile> files = [];
-        List<string> missing = [];
+        List<string> dangling = [];
         DateTime latest = default;
         foreach (FileInfo entry in CachedModel.Files(new DirectoryInfo(folder)))
         {
@@ -84,7 +87,7 @@ public sealed record CachedRevision
             FileInfo content = Content(entry);
             if (!content.Exists)
             {
-                missing.Add(name);
+                dangling.Add(name);
                 continue;
             }
             files.Add(new CachedFile(name, entry.FullName, content.Length));
@@ -96,7 +99,7 @@ public sealed record CachedRevision
             Refs = [.. refs[commit].Order(StringComparer.Ordinal)],
             Folder = folder,
             Files = [.. files.OrderBy(file => file.Name, StringComparer.Ordinal)],
-            Missing = [.. missing.Union(MissingFrom(folder, files)).Order(StringComparer.Ordinal)],
+            Missing = [.. MissingFrom(folder, [.. files.Select(file => file.Name)], dangling).Distinct().Order(StringComparer.Ordinal)],
             LastModifiedUtc = files.Count > 0 ? latest : Directory.GetLastWriteTimeUtc(folder),
         };
     }
@@ -104,13 +107,13 @@ public sealed record CachedRevision
     /// <summary>The file that a name in a snapshot stands for. Of a link that leads nowhere .NET says that it exists; of this it does not.</summary>
     internal static FileInfo Content(FileInfo entry) => entry.LinkTarget is null ? entry : (FileInfo)entry.ResolveLinkTarget(returnFinalTarget: true)!;
 
-    /// <summary>Of the files without which nothing can be loaded, those that are not here: a pull may have been interrupted.</summary>
-    private static IEnumerable<string> MissingFrom(string folder, List<CachedFile> files)
+    /// <summary>Of the files that the model needs, those that are not here: a pull may have been interrupted, a blob deleted.</summary>
+    private static IEnumerable<string> MissingFrom(string folder, HashSet<string> names, List<string> dangling)
     {
-        HashSet<string> names = [.. files.Select(file => file.Name)];
-        if (RemoteName.Ggufs(names).Length > 0 && !names.Contains(Safetensors.IndexName) && !names.Contains(Safetensors.FileName)) return [];
+        string[] all = [.. names, .. dangling];
+        if (RemoteName.Ggufs(all).Length > 0 && !all.Contains(Safetensors.IndexName) && !all.Contains(Safetensors.FileName)) return RemoteName.Ggufs(dangling);
         string[] shards = names.Contains(Safetensors.IndexName) ? Shards(Path.Combine(folder, Safetensors.IndexName)) : [Safetensors.FileName];
-        return shards.Prepend("config.json").Where(name => !names.Contains(name));
+        return shards.Prepend("config.json").Where(name => !names.Contains(name)).Concat(dangling.Where(RemoteName.IsCompanion));
     }
 
     private static string[] Shards(string index) => JsonFields.Load(index, fields =>

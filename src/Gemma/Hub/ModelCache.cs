@@ -127,7 +127,7 @@ public sealed class ModelCache(HubOptions options)
     internal string Publish(RemoteModel model, IReadOnlySet<string> fetched, Action<string>? notice)
     {
         string tag = Path.Combine(Folder, "CACHEDIR.TAG");
-        if (!File.Exists(tag)) WriteWhole(tag, CacheTag);
+        if (fetched.Count > 0 && !File.Exists(tag)) WriteWhole(tag, CacheTag);
         var publication = new Publication(this, model, fetched, options.UseSymlinks, notice);
         foreach (RemoteFile file in model.Files.Reverse()) publication.Add(file);
         string revision = model.Reference.Revision;
@@ -207,15 +207,18 @@ public sealed class ModelCache(HubOptions options)
         var revision = CachedRevision.Scan(snapshot, Refs(folder).ToLookup(pair => pair.Commit, pair => pair.Name));
         string[] ggufs = RemoteName.Ggufs(revision.Files.Select(file => file.Name)), meant = RemoteName.Meant(model, ggufs);
         bool gguf = model.File is not null || model.Variant is not null;
-        if (!gguf && revision.Files.Any(file => file.Name == "config.json") && revision.Missing.Count == 0) return (snapshot, null);
-        return meant switch
+        if (!gguf && revision.IsFolder && revision.Missing.Count == 0) return (snapshot, null);
+        return revision.IsFolder && !gguf ? (null, Incomplete(revision)) : meant switch
         {
             [string one] => (Path.Combine([snapshot, .. one.Split('/')]), null),
             [] when gguf => (null, "this file of it is not in the cache"),
-            [] => (null, $"only in part in the cache, without {string.Join(", ", revision.Missing.Take(3))}{(revision.Missing.Count > 3 ? ", …" : "")}"),
+            [] => (null, Incomplete(revision)),
             _ => throw RemoteName.Ambiguous(model, meant),
         };
     }
+
+    private static string Incomplete(CachedRevision revision) =>
+        $"only in part in the cache, without {string.Join(", ", revision.Missing.Take(3))}{(revision.Missing.Count > 3 ? ", …" : "")}";
 
     private static long RemoveAll(CachedModel model)
     {

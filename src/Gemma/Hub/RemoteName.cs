@@ -9,6 +9,9 @@ internal static partial class RemoteName
     private static readonly string[] Companions =
         ["config.json", "generation_config.json", "tokenizer.model", "tokenizer_config.json", HuggingFaceChatTemplate.FileName];
 
+    /// <summary>A small file that the model needs beside its weights.</summary>
+    public static bool IsCompanion(string name) => Companions.Contains(name);
+
     public static bool IsGguf(string name) => name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>

@@ -89,6 +89,27 @@ public sealed class ModelCacheTests : IDisposable
     }
 
     [Fact]
+    public void Only_what_a_model_needs_is_missed()
+    {
+        Add("a/b", First, ("config.json", "c", 10), ("model.safetensors", "w", 90), ("README.md", "r", 1), ("b.gguf", "g", 2), ("tokenizer.model", "t", 3));
+        Ref("a/b", "main", First);
+        foreach (string blob in (string[])["r", "g"]) File.Delete(Path.Combine(_folder, "models--a--b", "blobs", blob));
+        Assert.EndsWith(First, Cache.ResolveModel("a/b"), StringComparison.Ordinal);
+        File.Delete(Path.Combine(_folder, "models--a--b", "blobs", "t"));
+        FakeFiles.AssertSays(Assert.Throws<GemmaException>(() => Cache.ResolveModel("a/b")), 1, "only in part in the cache, without tokenizer.model (");
+    }
+
+    [Fact]
+    public void A_configuration_beside_a_GGUF_file_makes_no_folder_of_it()
+    {
+        Add("a/b", First, ("config.json", "c", 10), ("b.gguf", "g", 2));
+        Ref("a/b", "main", First);
+        Assert.EndsWith("b.gguf", Cache.ResolveModel("a/b"), StringComparison.Ordinal);
+        File.Delete(Path.Combine(_folder, "models--a--b", "blobs", "g"));
+        FakeFiles.AssertSays(Assert.Throws<GemmaException>(() => Cache.ResolveModel("a/b")), 1, "only in part in the cache, without b.gguf (");
+    }
+
+    [Fact]
     public void Several_GGUF_files_ask_which()
     {
         Add("a/b", First, ("m-Q8_0.gguf", "q8", 8), ("m-Q4_0.gguf", "q4", 4));
