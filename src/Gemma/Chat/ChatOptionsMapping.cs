@@ -64,16 +64,14 @@ internal static class ChatOptionsMapping
 
     private static NotSupportedException Not(string option, string remedy) => new($"the option {option} is not supported: {remedy}");
 
-    private static float Number(string name, object? value)
+    private static float Number(string name, object? value) => value switch
     {
-        try
-        {
-            if (value is JsonElement { ValueKind: JsonValueKind.Number } json) return json.GetSingle();
-            if (value is IConvertible convertible and not (string or bool or char)) return convertible.ToSingle(CultureInfo.InvariantCulture);
-        }
-        catch (OverflowException)
-        {
-        }
-        throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"the option {name} is {value ?? "null"}; it must be a number"));
-    }
+        float number => number,
+        double number => (float)number,
+        decimal number => (float)number,
+        int number => number,
+        long number => number,
+        JsonElement { ValueKind: JsonValueKind.Number } json => (float)json.GetDouble(),
+        _ => throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"the option {name} is {value ?? "null"}; it must be a number")),
+    };
 }

@@ -172,6 +172,7 @@ public sealed class Engine : IDisposable
 
     private void Enqueue(Request request, CancellationToken cancellationToken)
     {
+        request.CancelWith(cancellationToken); // before anyone can end it, which forgets the token again
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -183,8 +184,6 @@ public sealed class Engine : IDisposable
                 _thread.Start();
             }
         }
-        // A request that ended in the meantime is cancelled without effect.
-        request.CancelWith(cancellationToken);
     }
 
     private void Run()

@@ -150,6 +150,33 @@ public class EngineEndingTests
         }
     }
 
+    [Fact]
+    public async Task Whoever_submits_while_the_engine_is_disposed_of_gets_an_end_or_an_exception()
+    {
+        using GemmaModel model = Golden.Load("gemma1-mqa");
+        for (int round = 0; round < 30; round++)
+        {
+            var engine = new Engine(model, new EngineOptions { CachePositions = 256 });
+            Task<int>[] callers = [.. Enumerable.Range(0, 3).Select(_ => Task.Run(async () =>
+            {
+                for (int asked = 0; ; asked++)
+                {
+                    try
+                    {
+                        await engine.Submit([2], Endless with { MaxTokens = 3 }).Completion.WaitAsync(Soon);
+                    }
+                    catch (ObjectDisposedException)
+                    {
+                        return asked;
+                    }
+                }
+            }))];
+            await Task.Delay(round % 10);
+            engine.Dispose();
+            await Task.WhenAll(callers).WaitAsync(Soon);
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
