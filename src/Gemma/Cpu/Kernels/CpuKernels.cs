@@ -8,6 +8,12 @@ internal abstract unsafe class CpuKernels
 {
     public abstract Isa Isa { get; }
 
+    /// <summary>The tier, and what of the processor it uses beyond it.</summary>
+    public virtual string Name => Isa.ToString().ToLowerInvariant();
+
+    /// <summary>Every set of kernels that runs on this processor, slowest first.</summary>
+    public static IEnumerable<CpuKernels> Available => Enum.GetValues<Isa>().Where(isa => isa <= IsaSelection.Best).Select(For);
+
     public static CpuKernels For(Isa isa) => isa switch
     {
         Isa.Avx512 => new VectorKernels<Lanes512>(isa),

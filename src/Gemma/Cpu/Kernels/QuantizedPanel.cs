@@ -100,15 +100,14 @@ internal static unsafe class QuantizedPanel
     {
         float max = 0;
         for (int k = 0; k < Block; k++) max = MathF.Max(max, MathF.Abs(w[k * Rows]));
-        if (max == 0) return 0;
-        float inverse = 127 / max, product = 0, square = 0;
+        float inverse = 127 / MathF.Max(max, SmallestMax), product = 0, square = 0;
         for (int k = 0; k < Block; k++)
         {
             float rounded = MathF.Round(w[k * Rows] * inverse);
             product += w[k * Rows] * rounded;
             square += rounded * rounded;
         }
-        return product / square;
+        return product / MathF.Max(square, float.Epsilon);
     }
 
     /// <summary>
@@ -135,12 +134,13 @@ internal static unsafe class QuantizedPanel
 
     private static float BestScale4(float* w)
     {
-        float extreme = 0;
+        float greatest = 0, least = 0;
         for (int k = 0; k < Block; k++)
         {
-            if (MathF.Abs(w[k * Rows]) > MathF.Abs(extreme)) extreme = w[k * Rows];
+            greatest = MathF.Max(greatest, w[k * Rows]);
+            least = MathF.Max(least, -w[k * Rows]);
         }
-        if (extreme == 0) return 0;
+        float size = MathF.Max(MathF.Max(greatest, least), SmallestMax), extreme = greatest > least ? size : -size;
         float bestGain = -1, best = 0;
         for (int step = -Steps; step <= Steps; step++)
         {
@@ -151,10 +151,11 @@ internal static unsafe class QuantizedPanel
                 product += w[k * Rows] * rounded;
                 square += rounded * rounded;
             }
-            if (product * product / square > bestGain)
+            float scale = product / MathF.Max(square, float.Epsilon), gain = scale * product;
+            if (gain > bestGain)
             {
-                bestGain = product * product / square;
-                best = product / square;
+                bestGain = gain;
+                best = scale;
             }
         }
         return best;

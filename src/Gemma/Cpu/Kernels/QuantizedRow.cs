@@ -34,7 +34,7 @@ internal static unsafe class QuantizedRow
             Fill(x, columns, i, block);
             float max = 0;
             for (int k = 0; k < Block; k++) max = MathF.Max(max, MathF.Abs(block[k]));
-            float inverse = max > 0 ? 127 / max : 0;
+            float inverse = Inverse(max);
             for (int k = 0; k < Block; k++) q[k] = (int)MathF.Round(block[k] * inverse);
             Write(type, row, padded / Block, i, max / 127, q);
         }
@@ -54,7 +54,7 @@ internal static unsafe class QuantizedRow
             TLanes low = TLanes.Load(block), high = TLanes.Load(block + 16);
             TLanes size = TLanes.Max(TLanes.Max(low, TLanes.Subtract(TLanes.Zero, low)), TLanes.Max(high, TLanes.Subtract(TLanes.Zero, high)));
             float max = TLanes.MaxLane(size);
-            TLanes inverse = TLanes.Broadcast(max > 0 ? 127 / max : 0);
+            TLanes inverse = TLanes.Broadcast(Inverse(max));
             TLanes.Store(TLanes.Add(TLanes.Multiply(low, inverse), shift), rounded);
             TLanes.Store(TLanes.Add(TLanes.Multiply(high, inverse), shift), rounded + 16);
             int* q = (int*)rounded;
@@ -62,6 +62,10 @@ internal static unsafe class QuantizedRow
             Write(type, row, padded / Block, i, max / 127, q);
         }
     }
+
+    /// <summary>Steps for each unit; 0 for a block so small that the steps would pass fp32's range: it counts as zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Inverse(float max) => max > 1e-35f ? 127 / max : 0;
 
     private static void Fill(float* x, int columns, int block, float* destination)
     {
