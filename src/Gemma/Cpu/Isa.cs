@@ -42,8 +42,11 @@ public static class IsaSelection
     internal static Isa Resolve(string? forced)
     {
         if (string.IsNullOrEmpty(forced)) return Best;
-        if (!Enum.TryParse(forced, ignoreCase: true, out Isa isa) || !Enum.IsDefined(isa))
+        // By name: Enum.TryParse would also take numbers and lists.
+        int index = Array.FindIndex(Enum.GetNames<Isa>(), name => name.Equals(forced, StringComparison.OrdinalIgnoreCase));
+        if (index < 0)
             throw new UsageException($"{Variable} is '{forced}'; expected scalar, vector128, avx2 or avx512");
+        var isa = (Isa)index;
         return isa <= Best ? isa : throw new UsageException($"{Variable}={forced} asks for more than this processor has; its best is {Best}: unset the variable");
     }
 }
