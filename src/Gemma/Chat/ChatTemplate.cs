@@ -27,8 +27,8 @@ public sealed class ChatTemplate
         _tokenizer = tokenizer;
         if (tokenizer.StartOfTurnId is not int start || tokenizer.EndOfTurnId is not int end)
         {
-            throw new UsageException(
-                $"this model's tokenizer has no turn tokens ({StartMarker}, {EndMarker}), so it cannot chat; let it continue a text instead, or use a tuned model (-it)");
+            throw new UsageException($"this model's tokenizer has no turn tokens ({StartMarker}, {EndMarker}), so it cannot chat; "
+                + "let it continue a text instead, or use a tuned model (-it)");
         }
         _start = start;
         EndOfTurnId = end;
@@ -44,9 +44,13 @@ public sealed class ChatTemplate
     public static ChatTemplate For(GemmaModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (model.Tokenizer is null) throw new UsageException("this model's files hold no tokenizer, so it cannot chat; put tokenizer.model beside the weights");
+        if (model.Tokenizer is null)
+            throw new UsageException("this model's files hold no tokenizer, so it cannot chat; put tokenizer.model beside the weights");
         if (model.ChatTemplate is string template && !template.Contains(StartMarker, StringComparison.Ordinal))
-            throw new UsageException($"this model comes with a chat template of another format than Gemma's (there is no {StartMarker} in it), so it cannot chat here");
+        {
+            throw new UsageException(
+                $"this model comes with a chat template of another format than Gemma's (there is no {StartMarker} in it), so it cannot chat here");
+        }
         return new ChatTemplate(model.Tokenizer);
     }
 
@@ -99,7 +103,8 @@ public sealed class ChatTemplate
         foreach (ChatTurn turn in turns)
         {
             if (turn.Role == ChatTurnRole.System) continue;
-            text.Append(StartMarker).Append(turn.Role == ChatTurnRole.User ? "user\n" : "model\n").Append(instructions).Append(Trim(turn.Text)).Append(EndMarker).Append('\n');
+            text.Append(StartMarker).Append(turn.Role == ChatTurnRole.User ? "user\n" : "model\n");
+            text.Append(instructions).Append(Trim(turn.Text)).Append(EndMarker).Append('\n');
             instructions = "";
         }
         if (forAnswer) text.Append(StartMarker).Append("model\n");
@@ -116,10 +121,12 @@ public sealed class ChatTemplate
         {
             ChatTurnRole expected = (i - first) % 2 == 0 ? ChatTurnRole.User : ChatTurnRole.Model;
             if (turns[i].Role == expected) continue;
-            throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"turn {i + 1} of the conversation is the {Name(turns[i].Role)}'s, expected the {Name(expected)}'s: ")
+            string found = string.Create(CultureInfo.InvariantCulture, $"turn {i + 1} of the conversation is the {Name(turns[i].Role)}'s");
+            throw new UsageException($"{found}, expected the {Name(expected)}'s: "
                 + "user and model take turns, the user begins, and a system text stands before them all");
         }
-        if (forAnswer && turns[^1].Role == ChatTurnRole.Model) throw new UsageException("the last turn of the conversation is the model's: there is nothing to answer");
+        if (forAnswer && turns[^1].Role == ChatTurnRole.Model)
+            throw new UsageException("the last turn of the conversation is the model's: there is nothing to answer; add a turn of the user");
         string instructions = first == 1 ? turns[0].Text : "";
         return Trim(instructions).Length == 0 ? "" : instructions + "\n\n";
     }

@@ -24,7 +24,8 @@ public sealed class GemmaChatClient : IChatClient
 
     /// <summary>On an engine that others use as well and that stays the caller's.</summary>
     /// <exception cref="UsageException">The model has no turn tokens.</exception>
-    public GemmaChatClient(Engine engine, string modelId = "gemma") : this(ChatTemplate.For((engine ?? throw new ArgumentNullException(nameof(engine))).Model), engine, modelId) { }
+    public GemmaChatClient(Engine engine, string modelId = "gemma")
+        : this(ChatTemplate.For((engine ?? throw new ArgumentNullException(nameof(engine))).Model), engine, modelId) { }
 
     private GemmaChatClient(ChatTemplate template, Engine engine, string modelId)
     {
@@ -39,7 +40,8 @@ public sealed class GemmaChatClient : IChatClient
 
     /// <exception cref="NotSupportedException">A message or an option asks for what Gemma or this library cannot do.</exception>
     /// <exception cref="UsageException">The messages do not take turns or do not fit the context, or an option is out of its range.</exception>
-    public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         Sequence answer = Submit(messages, options, cancellationToken);
         GenerationResult result = await answer.Completion.ConfigureAwait(false);
@@ -130,7 +132,8 @@ public sealed class GemmaChatClient : IChatClient
         return message.Text;
     }
 
-    private static ChatFinishReason Reason(GenerationResult result) => result.FinishReason == FinishReason.Length ? ChatFinishReason.Length : ChatFinishReason.Stop;
+    private static ChatFinishReason Reason(GenerationResult result) =>
+        result.FinishReason == FinishReason.Length ? ChatFinishReason.Length : ChatFinishReason.Stop;
 
     private static UsageDetails Usage(GenerationResult result) => new()
     {

@@ -24,7 +24,8 @@ public sealed class GemmaEmbeddingGenerator : IEmbeddingGenerator<string, Embedd
 
     /// <summary>On an engine that others use as well and that stays the caller's.</summary>
     /// <exception cref="UsageException">The model's files hold no tokenizer.</exception>
-    public GemmaEmbeddingGenerator(Engine engine, string modelId = "gemma") : this(TokenizerOf((engine ?? throw new ArgumentNullException(nameof(engine))).Model), engine, modelId) { }
+    public GemmaEmbeddingGenerator(Engine engine, string modelId = "gemma")
+        : this(TokenizerOf((engine ?? throw new ArgumentNullException(nameof(engine))).Model), engine, modelId) { }
 
     private GemmaEmbeddingGenerator(SentencePieceTokenizer tokenizer, Engine engine, string modelId)
     {
@@ -84,7 +85,10 @@ public sealed class GemmaEmbeddingGenerator : IEmbeddingGenerator<string, Embedd
         if (options is null) return;
         ChatOptionsMapping.CheckModel(options.ModelId, _metadata.DefaultModelId!);
         if (options.Dimensions is int dimensions && dimensions != _metadata.DefaultModelDimensions)
-            throw new NotSupportedException(FormattableString.Invariant($"the option Dimensions is {dimensions}; this model's vectors have {_metadata.DefaultModelDimensions}; leave it out"));
+        {
+            throw new NotSupportedException(FormattableString.Invariant(
+                $"the option Dimensions is {dimensions}; this model's vectors have {_metadata.DefaultModelDimensions}; leave it out"));
+        }
         foreach (string name in options.AdditionalProperties?.Keys ?? []) throw new UsageException($"the option {name} is unknown; leave it out");
     }
 

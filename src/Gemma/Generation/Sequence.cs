@@ -12,7 +12,8 @@ namespace Gemma.Generation;
 /// </summary>
 public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
 {
-    private readonly Channel<GeneratedToken> _stream = Channel.CreateUnbounded<GeneratedToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly Channel<GeneratedToken> _stream =
+        Channel.CreateUnbounded<GeneratedToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
     // Neither stream nor completion runs its reader's code on the engine's thread.
     private readonly TaskCompletionSource<GenerationResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -28,8 +29,8 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
     private FinishReason _finish = FinishReason.Length;
     private int _enumerated;
 
-    internal Sequence(KvSequence cache, ReadOnlySpan<int> prompt, GenerationOptions options, int maxTokens, GemmaConfig config, SentencePieceTokenizer? tokenizer,
-        Sampler sampler) : base(cache, prompt)
+    internal Sequence(KvSequence cache, ReadOnlySpan<int> prompt, GenerationOptions options, int maxTokens, GemmaConfig config,
+        SentencePieceTokenizer? tokenizer, Sampler sampler) : base(cache, prompt)
     {
         PromptTokens = prompt.Length;
         Options = options;

@@ -9,7 +9,9 @@ namespace Gemma.Tests.Chat;
 public class ChatTemplateTests
 {
     /// <summary>Text as people write it, with the pieces that a turn format could trip over.</summary>
-    private static readonly Gen<string> Texts = Gen.OneOf(Gen.OneOf<string>("Why is the sky blue?", "\n", "\n\n", " ", "\t", "model\n", "user", "<b>", "ä漢🙂", "\r\n", "x  y", "."), Gen.String)
+    private static readonly Gen<string> Texts = Gen.OneOf(
+            Gen.OneOf<string>("Why is the sky blue?", "\n", "\n\n", " ", "\t", "model\n", "user", "<b>", "ä漢🙂", "\r\n", "x  y", "."),
+            Gen.String)
         .Array[0, 6].Select(string.Concat).Where(text => !text.Contains("_of_turn>", StringComparison.Ordinal));
 
     private static Gen<ChatTurn[]> Conversations(bool system) => Gen.Select(Texts.Array[1, 7], Texts).Select((texts, instructions) =>
@@ -24,8 +26,10 @@ public class ChatTemplateTests
         Assert.Equal("<bos><start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\n", ChatTemplate.Render([ChatTurn.User(" Hello\n")]));
         Assert.Equal("<bos><start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\nHi!<end_of_turn>\n<start_of_turn>user\nBye<end_of_turn>\n",
             ChatTemplate.Render([ChatTurn.User("Hello"), ChatTurn.Model("\n Hi! "), ChatTurn.User("Bye")], forAnswer: false));
-        Assert.Equal("<bos><start_of_turn>user\nBe brief.\n\nHello<end_of_turn>\n<start_of_turn>model\n", ChatTemplate.Render([ChatTurn.System("Be brief."), ChatTurn.User("Hello")]));
-        Assert.Equal("<bos><start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\n", ChatTemplate.Render([ChatTurn.System(" "), ChatTurn.User("\x1C Hello \x1F")]));
+        Assert.Equal("<bos><start_of_turn>user\nBe brief.\n\nHello<end_of_turn>\n<start_of_turn>model\n",
+            ChatTemplate.Render([ChatTurn.System("Be brief."), ChatTurn.User("Hello")]));
+        Assert.Equal("<bos><start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\n",
+            ChatTemplate.Render([ChatTurn.System(" "), ChatTurn.User("\x1C Hello \x1F")]));
     }
 
     [Fact]
@@ -84,7 +88,9 @@ public class ChatTemplateTests
     {
         var template = new ChatTemplate(Vocabularies.Tiny);
         ChatTurn system = ChatTurn.System("s"), user = ChatTurn.User("u"), model = ChatTurn.Model("m");
-        foreach (ChatTurn[] turns in (ChatTurn[][])[[], [system], [model], [user, user], [user, model], [user, model, model], [user, system], [system, system, user], [system, model]])
+        ChatTurn[][] wrong =
+            [[], [system], [model], [user, user], [user, model], [user, model, model], [user, system], [system, system, user], [system, model]];
+        foreach (ChatTurn[] turns in wrong)
         {
             string message = Assert.Throws<UsageException>(() => template.Encode(turns)).Message;
             Assert.Equal(message, Assert.Throws<UsageException>(() => ChatTemplate.Render(turns)).Message);

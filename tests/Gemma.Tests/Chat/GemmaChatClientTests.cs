@@ -186,8 +186,9 @@ public sealed class GemmaChatClientTests : IDisposable
     public async Task Calls_at_the_same_time_are_answered_as_if_alone()
     {
         ChatOptions Options(int i) => new() { MaxOutputTokens = 20, Seed = i };
-        string[] together = await Task.WhenAll(Enumerable.Range(0, 12).Select(async i => (await _client.GetResponseAsync($"Story {i}", Options(i))).Text)).WaitAsync(Soon);
-        for (int i = 0; i < together.Length; i++) Assert.Equal((await _client.GetResponseAsync($"Story {i}", Options(i))).Text, together[i]);
+        async Task<string> Ask(int i) => (await _client.GetResponseAsync($"Story {i}", Options(i))).Text;
+        string[] together = await Task.WhenAll(Enumerable.Range(0, 12).Select(Ask)).WaitAsync(Soon);
+        for (int i = 0; i < together.Length; i++) Assert.Equal(await Ask(i), together[i]);
     }
 
     [Fact]

@@ -135,7 +135,8 @@ public class EngineEndingTests
             if (round % 2 == 0) await stream.MoveNextAsync();
             await Task.Run(engine.Dispose).WaitAsync(Soon);
             engine.Dispose();
-            foreach (Sequence sequence in sequences) Assert.True((await sequence.Completion.WaitAsync(Soon)).FinishReason is FinishReason.Cancelled or FinishReason.Length);
+            foreach (Sequence sequence in sequences)
+                Assert.True((await sequence.Completion.WaitAsync(Soon)).FinishReason is FinishReason.Cancelled or FinishReason.Length);
             while (await stream.MoveNextAsync().AsTask().WaitAsync(Soon))
             {
             }

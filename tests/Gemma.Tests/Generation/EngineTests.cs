@@ -94,7 +94,8 @@ public class EngineTests
 
     private static readonly Gen<Wish> Wishes = Gen.Select(
         Gen.Int[1, 40], Gen.Int[0, 1000],
-        Gen.OneOf(Gen.Int[0, 10], Gen.Int[50, 85], Gen.Int[50, 85]), Gen.OneOf(0f, 0.7f, 2f), Gen.ULong, Gen.Int[0, 40], Gen.OneOf(-1, -1, -1, -1, -1, 0, 7, 30),
+        Gen.OneOf(Gen.Int[0, 10], Gen.Int[50, 85], Gen.Int[50, 85]),
+        Gen.OneOf(0f, 0.7f, 2f), Gen.ULong, Gen.Int[0, 40], Gen.OneOf(-1, -1, -1, -1, -1, 0, 7, 30),
         (length, salt, max, temperature, seed, arrives, cancelled) => new Wish(length, salt, new GenerationOptions
         {
             MaxTokens = max,
@@ -108,7 +109,8 @@ public class EngineTests
         }, arrives, cancelled < 0 ? null : cancelled));
 
     private static readonly Gen<EngineOptions> Limits = Gen.Select(Gen.Int[128, 256], Gen.Int[1, 200], Gen.Int[1, 64], Gen.Int[1, 12],
-        (positions, batch, chunk, sequences) => ByHand with { CachePositions = positions, MaxBatchTokens = batch, PrefillChunk = chunk, MaxSequences = sequences });
+        (positions, batch, chunk, sequences) =>
+            ByHand with { CachePositions = positions, MaxBatchTokens = batch, PrefillChunk = chunk, MaxSequences = sequences });
 
     private static int[] Prompt(Wish wish) => [2, .. Enumerable.Range(1, wish.PromptLength - 1).Select(i => (i * 37 + wish.Salt) % 500 + 3)];
 
@@ -184,7 +186,8 @@ public class EngineTests
         async Task<int[]> Ask(int i)
         {
             await Task.Yield();
-            Sequence sequence = engine.Submit(Prompt(new Wish(1 + i, i, GenerationOptions.Greedy, 0, null)), new GenerationOptions { Seed = (ulong)i, MaxTokens = 40, IgnoreEos = true });
+            GenerationOptions options = new() { Seed = (ulong)i, MaxTokens = 40, IgnoreEos = true };
+            Sequence sequence = engine.Submit(Prompt(new Wish(1 + i, i, options, 0, null)), options);
             return [.. (await Tokens(sequence)).Select(token => token.Id)];
         }
         int[][] together = await Task.WhenAll(Enumerable.Range(0, 64).Select(Ask)).WaitAsync(Soon);
@@ -266,11 +269,12 @@ public class EngineTests
     public void Options_of_the_engine_out_of_their_range_are_refused()
     {
         using GemmaModel model = Golden.Load("gemma1-mqa");
-        foreach (EngineOptions bad in (EngineOptions[])[new() { ContextLength = 257 }, new() { ContextLength = 0 }, new() { CachePositions = 0 }, new() { CacheBytes = 10 },
-            new() { CacheBytes = 1 << 20, CachePositions = 32 }, new() { MaxBatchTokens = 0 }, new() { PrefillChunk = 0 }, new() { MaxSequences = 0 }])
-        {
-            Assert.Throws<UsageException>(() => new Engine(model, bad));
-        }
+        EngineOptions[] bad =
+        [
+            new() { ContextLength = 257 }, new() { ContextLength = 0 }, new() { CachePositions = 0 }, new() { CacheBytes = 10 },
+            new() { CacheBytes = 1 << 20, CachePositions = 32 }, new() { MaxBatchTokens = 0 }, new() { PrefillChunk = 0 }, new() { MaxSequences = 0 },
+        ];
+        Assert.All(bad, options => Assert.Throws<UsageException>(() => new Engine(model, options)));
         using var engine = new Engine(model, new EngineOptions { CacheBytes = 1 << 20, RunInBackground = false });
         Assert.InRange(engine.Cache.Capacity * engine.Cache.PageBytes / KvCache.PageTokens, (1 << 20) - engine.Cache.PageBytes, 1 << 20);
     }
@@ -280,7 +284,8 @@ public class EngineTests
     {
         using GemmaModel model = Golden.Load("gemma1-mqa");
         using var engine = new Engine(model, ByHand);
-        Sequence[] sequences = [.. Enumerable.Range(0, 4).Select(i => engine.Submit([2, 3 + i], new GenerationOptions { TopP = 0.9f, TopK = 40, Seed = 1, IgnoreEos = true }))];
+        GenerationOptions options = new() { TopP = 0.9f, TopK = 40, Seed = 1, IgnoreEos = true };
+        Sequence[] sequences = [.. Enumerable.Range(0, 4).Select(i => engine.Submit([2, 3 + i], options))];
         for (int i = 0; i < 100; i++) engine.Step();
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 100; i++) engine.Step();

@@ -87,7 +87,8 @@ public sealed class EngineTextTests : IDisposable
     {
         JsonElement first = Official.GetProperty("greedy")[0];
         string text = first.GetProperty("greedy_text").GetString()!;
-        (GenerationResult result, string[] streamed) = Answer(Ints(first.GetProperty("ids")), GenerationOptions.Greedy with { MaxTokens = 40, Stop = [text[^6..] + "!"] });
+        GenerationOptions options = GenerationOptions.Greedy with { MaxTokens = 40, Stop = [text[^6..] + "!"] };
+        (GenerationResult result, string[] streamed) = Answer(Ints(first.GetProperty("ids")), options);
         Assert.Equal((FinishReason.Length, text, text), (result.FinishReason, result.Text, string.Concat(streamed)));
     }
 
