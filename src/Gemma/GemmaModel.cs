@@ -78,6 +78,9 @@ public sealed class GemmaModel : IDisposable
     /// <summary>The kernels in use.</summary>
     public Isa Isa => _backend.Kernels.Isa;
 
+    /// <summary>The kernels in use by name: the tier, and what of the processor they use beyond it.</summary>
+    public string Kernels => _backend.Kernels.Name;
+
     internal ThreadTeam Team => _team;
 
     /// <summary>Held by whoever computes, until the result has been read; disposal waits for it.</summary>
