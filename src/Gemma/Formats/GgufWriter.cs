@@ -115,7 +115,7 @@ public static class GgufWriter
     private static void WriteArray(BinaryWriter writer, Array array)
     {
         // An array of arrays is an object[]: each of its elements brings its own type and length.
-        writer.Write((uint)(array is object[] and not string[] ? GgufType.Array : TypeOf(array.GetType().GetElementType()!)));
+        writer.Write((uint)(array is object[] and not string[]? GgufType.Array : TypeOf(array.GetType().GetElementType()!)));
         writer.Write((ulong)array.Length);
         foreach (object item in array) WriteValue(writer, item);
     }

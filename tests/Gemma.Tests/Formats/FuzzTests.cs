@@ -44,7 +44,8 @@ public class FuzzTests
                     failure = bad;
                 }
             }
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         thread.Start();
         while (!thread.Join(50))
         {

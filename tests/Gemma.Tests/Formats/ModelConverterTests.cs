@@ -71,7 +71,7 @@ public class ModelConverterTests
         // Norms of every magnitude and sign, with all 24 bits in use.
         SmallModels.WriteFolder(temporary["0"], config, rows: spec => spec.IsNorm
             ? (_, destination) => { for (int i = 0; i < destination.Length; i++) destination[i] = MathF.ScaleB((1 + i * 0.00097f) * (i % 2 * 2 - 1), i % 40 - 36); }
-            : SmallModels.Random(spec, 3));
+        : SmallModels.Random(spec, 3));
         ConversionResult first = ModelConverter.Convert(temporary["0"], temporary["1.gguf"]);
         Assert.Contains(first.Notes, note => note.StartsWith("norms rounded", StringComparison.Ordinal));
         Assert.Empty(ModelConverter.Convert(temporary["1.gguf"], temporary["2"]).Notes);

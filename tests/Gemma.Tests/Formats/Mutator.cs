@@ -1,11 +1,13 @@
+using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Gemma.Tests.Formats;
 
 /// <summary>Damages files the way accidents and attackers do. The same seed does the same damage.</summary>
-internal sealed class Mutator(int seed)
+internal sealed partial class Mutator(int seed)
 {
-    private static readonly string[] JsonValues = ["-1", "0", "1", "2", "7", "4294967296", "9223372036854775807", "18446744073709551616", "1e400", "-0.5", "1e-50", "null",
+    private static readonly string[] JsonValues = ["-1", "0", "1", "2", "7", "4294967296", "9223372036854775807", "18446744073709551616", "1e400", "-0.5", "1.5", "300.5", "1e39", "1e-50", "null",
         "true", "\"\"", "[]", "{}", "[1,2]", "\"F32\"", "\"I64\"", "\"\\ud800\"", "\"../x\"", "[[[[[[[[]]]]]]]]"];
 
     private readonly Random _random = new(seed);
@@ -52,6 +54,7 @@ internal sealed class Mutator(int seed)
 
     private string InjureJson(string text)
     {
+        if (_random.Next(8) == 0) return RepeatMember(text);
         List<(int Start, int End)> tokens = Tokens(text);
         if (tokens.Count == 0) return text;
         (int start, int end) = Pick([.. tokens]);
@@ -63,10 +66,25 @@ internal sealed class Mutator(int seed)
             2 => text[..start] + other + text[end..],
             3 => text[..start] + text[end..],
             4 => text[..end] + "," + other + text[end..],
-            5 => text[..start] + _random.NextInt64(-2, 1L << _random.Next(1, 63)).ToString(System.Globalization.CultureInfo.InvariantCulture) + text[end..],
+            5 => text[..start] + _random.NextInt64(-2, 1L << _random.Next(1, 63)).ToString(CultureInfo.InvariantCulture) + text[end..],
             _ => text[..Math.Min(start, otherStart)] + text[Math.Max(end, otherEnd)..],
         };
     }
+
+    /// <summary>The same thing once more, mostly under another name, before or after the first.</summary>
+    private string RepeatMember(string text)
+    {
+        MatchCollection members = Members().Matches(text);
+        if (members.Count == 0) return text;
+        Match member = members[_random.Next(members.Count)];
+        string copy = _random.Next(4) == 0 ? member.Value : $"\"x{member.Value[1..]}";
+        return _random.Next(2) == 0 ? text.Insert(member.Index, copy + ",") : text.Insert(member.Index + member.Length, "," + copy);
+    }
+
+    [GeneratedRegex("""
+        "[^"]*":\s*(\{[^{}]*\}|\[[^\[\]]*\]|"[^"]*"|[^,{}\[\]"]+)
+        """)]
+    private static partial Regex Members();
 
     /// <summary>Strings, numbers, words, and punctuation marks.</summary>
     private static List<(int Start, int End)> Tokens(string text)
