@@ -1,0 +1,178 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Gemma.Cli;
+
+/// <summary>Objects of one line each, read from a stream as fast as they come; what is wrong with one is said with the number of its line.</summary>
+internal sealed class JsonLines(Stream stream, string name)
+{
+    private const int FirstBuffer = 1 << 16, LongestLine = 1 << 30;
+
+    private byte[] _buffer = new byte[FirstBuffer];
+    private int _start, _end;
+    private bool _ended;
+
+    /// <summary>Number of the line that was read last, from 1.</summary>
+    public long Number { get; private set; }
+
+    /// <summary>Called before a wait for more input: what a program at the other end waits for must be on its way.</summary>
+    public Action? BeforeWait { get; init; }
+
+    /// <summary>The next line without its line break; false at the end. Valid until the next call.</summary>
+    public bool TryRead(out ReadOnlySpan<byte> line)
+    {
+        int searched = _start;
+        while (true)
+        {
+            int end = _buffer.AsSpan(searched, _end - searched).IndexOf((byte)'\n');
+            if (end >= 0 || (_ended && _end > _start))
+            {
+                int stop = end >= 0 ? searched + end : _end;
+                line = _buffer.AsSpan(_start, stop - _start);
+                _start = end >= 0 ? stop + 1 : stop;
+                if (Number++ == 0 && line.StartsWith("\uFEFF"u8)) line = line[3..];
+                return true;
+            }
+            if (_ended)
+            {
+                line = default;
+                return false;
+            }
+            int kept = _end - _start;
+            Fill();
+            searched = _start + kept;
+        }
+    }
+
+    /// <summary>A string of the line's object. Half of a surrogate pair, which JSON can spell, becomes U+FFFD.</summary>
+    public string ReadText(ReadOnlySpan<byte> line, ReadOnlySpan<byte> field)
+    {
+        if (!Utf8.IsValid(line)) throw Wrong("JSON in UTF-8", "bytes that are not UTF-8");
+        try
+        {
+            var reader = new Utf8JsonReader(line);
+            string? text = null;
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw Wrong(field, "another JSON value");
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                bool wanted = reader.ValueTextEquals(field);
+                reader.Read();
+                if (!wanted) reader.Skip();
+                else if (reader.TokenType == JsonTokenType.String) text = Unescape(ref reader);
+                else throw Wrong(field, "a value that is no string");
+            }
+            if (reader.Read()) throw Wrong(field, "more after it");
+            return text ?? throw Wrong(field, "no such field");
+        }
+        catch (JsonException failure)
+        {
+            throw Wrong("a JSON object", Describe(line, failure));
+        }
+    }
+
+    /// <summary>A list of whole numbers of the line's object.</summary>
+    public void ReadIds(ReadOnlySpan<byte> line, ReadOnlySpan<byte> field, List<int> ids)
+    {
+        ids.Clear();
+        try
+        {
+            var reader = new Utf8JsonReader(line);
+            bool found = false;
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw Wrong(field, "another JSON value");
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                bool wanted = reader.ValueTextEquals(field);
+                reader.Read();
+                if (!wanted)
+                {
+                    reader.Skip();
+                    continue;
+                }
+                found = true;
+                if (reader.TokenType != JsonTokenType.StartArray) throw Wrong(field, "a value that is no list");
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                    ids.Add(reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int id) ? id : throw Wrong(field, "something in the list that is no id"));
+            }
+            if (reader.Read()) throw Wrong(field, "more after it");
+            if (!found) throw Wrong(field, "no such field");
+        }
+        catch (JsonException failure)
+        {
+            throw Wrong("a JSON object", Describe(line, failure));
+        }
+    }
+
+    public GemmaException Wrong(string expected, string found) =>
+        new(string.Create(CultureInfo.InvariantCulture, $"{name}, line {Number}: expected {expected}, found {found}; correct the line"));
+
+    private GemmaException Wrong(ReadOnlySpan<byte> field, string found) => Wrong($"an object such as {(field.SequenceEqual("ids"u8) ? "{\"ids\": [2, 17]}" : "{\"text\": \"…\"}")}", found);
+
+    private static string Describe(ReadOnlySpan<byte> line, JsonException failure) => line.Trim(" \r\t"u8).IsEmpty ? "an empty line"
+        : string.Create(CultureInfo.InvariantCulture, $"a mistake at byte {(failure.BytePositionInLine ?? 0) + 1}");
+
+    private void Fill()
+    {
+        BeforeWait?.Invoke();
+        if (_start > 0)
+        {
+            _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
+            (_start, _end) = (0, _end - _start);
+        }
+        if (_end == _buffer.Length)
+        {
+            if (_buffer.Length >= LongestLine) throw new GemmaException(string.Create(CultureInfo.InvariantCulture, $"{name}, line {Number + 1}: longer than 1 GiB; split it"));
+            Array.Resize(ref _buffer, _buffer.Length * 2);
+        }
+        int count = stream.Read(_buffer, _end, _buffer.Length - _end);
+        _end += count;
+        _ended = count == 0;
+    }
+
+    private static string Unescape(ref Utf8JsonReader reader)
+    {
+        if (!reader.ValueIsEscaped) return Encoding.UTF8.GetString(reader.ValueSpan);
+        try
+        {
+            return reader.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            return UnescapeHalves(reader.ValueSpan);
+        }
+    }
+
+    /// <summary>What the reader refuses: escaped halves of surrogate pairs on their own. The escapes themselves have been checked.</summary>
+    private static string UnescapeHalves(ReadOnlySpan<byte> escaped)
+    {
+        string source = Encoding.UTF8.GetString(escaped);
+        var text = new StringBuilder(source.Length);
+        for (int i = 0; i < source.Length; i++)
+        {
+            if (source[i] != '\\')
+            {
+                text.Append(source[i]);
+                continue;
+            }
+            char kind = source[++i];
+            text.Append(kind switch
+            {
+                'b' => '\b',
+                'f' => '\f',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'u' => (char)int.Parse(source.AsSpan(i + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
+                _ => kind,
+            });
+            if (kind == 'u') i += 4;
+        }
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (char.IsHighSurrogate(text[i]) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1])) i++;
+            else if (char.IsSurrogate(text[i])) text[i] = '\uFFFD';
+        }
+        return text.ToString();
+    }
+}

@@ -1,0 +1,51 @@
+using Gemma.Cpu;
+using Gemma.Formats;
+using Gemma.Hub;
+using Gemma.Tokenization;
+
+namespace Gemma.Cli;
+
+/// <summary>Where a model comes from: a folder, a file, the hub, or the program itself.</summary>
+internal static class ModelSource
+{
+    /// <summary>Opens the model that the flag or the settings name; without a name the embedded one. What the hub has and the cache has not is fetched.</summary>
+    /// <exception cref="GemmaException">There is none, it is bad, or it cannot be fetched.</exception>
+    public static async Task<ModelFiles> OpenAsync(Invocation call) =>
+        call.Text(Setting.Model) is string name ? ModelFiles.Open(await LocateAsync(call, name).ConfigureAwait(false)) : EmbeddedModel.Open();
+
+    /// <summary>What the output calls the model.</summary>
+    public static string Name(Invocation call) => call.Text(Setting.Model) ?? EmbeddedModel.Name;
+
+    /// <summary>Brings the model into memory.</summary>
+    public static async Task<GemmaModel> LoadAsync(Invocation call, WeightType? type = null)
+    {
+        using ModelFiles files = await OpenAsync(call).ConfigureAwait(false);
+        double bytes = files.Tensors.Tensors.Values.Sum(tensor => (double)tensor.ByteCount);
+        return call.Screen.Watch("loading", bytes, progress => GemmaModel.Load(files, new LoadOptions
+        {
+            Type = call.Value(Setting.Quant) ?? type,
+            Threads = call.Value(Setting.Threads) ?? 0,
+            Progress = progress,
+        }));
+    }
+
+    /// <summary>The tokenizer alone: of a <c>tokenizer.model</c>, or of what else a model may be.</summary>
+    public static async Task<SentencePieceTokenizer> LoadTokenizerAsync(Invocation call)
+    {
+        if (call.Text(Setting.Model) is string name) return SentencePieceTokenizer.Load(await LocateAsync(call, name).ConfigureAwait(false));
+        using ModelFiles files = EmbeddedModel.Open();
+        return files.LoadTokenizer() ?? throw new InvalidOperationException("the embedded model has no tokenizer");
+    }
+
+    /// <summary>What a user calls a model, as the path of a folder or file.</summary>
+    public static async Task<string> LocateAsync(Invocation call, string name)
+    {
+        var options = HubOptions.FromEnvironment();
+        if (call.Get(Flags.Offline)) options = options with { Offline = true };
+        var cache = new ModelCache(options);
+        bool isPath = Path.Exists(name) || Path.IsPathRooted(name) || name.StartsWith('.');
+        ModelReference? reference = isPath ? null : ModelReference.TryParse(name);
+        if (options.Offline || reference is null || cache.Find(reference) is not null) return cache.ResolveModel(name);
+        return await HubDownload.PullAsync(call, options, reference).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,50 @@
+using System.Globalization;
+using System.Text.Json;
+using Gemma.Generation;
+
+namespace Gemma.Cli;
+
+/// <summary>What an answer took, to read and for scripts.</summary>
+internal static class Statistics
+{
+    /// <summary>"12.3 tok/s · prefill 210 tok/s · 38 tokens".</summary>
+    public static string Line(GenerationResult result)
+    {
+        List<string> parts = [];
+        if (DecodeRate(result) is double decode) parts.Add(Amount.Rate(decode));
+        if (PrefillRate(result) is double prefill) parts.Add($"prefill {Amount.Rate(prefill)}");
+        parts.Add(result.GeneratedTokens == 1 ? "1 token" : string.Create(CultureInfo.InvariantCulture, $"{result.GeneratedTokens} tokens"));
+        return string.Join(" · ", parts);
+    }
+
+    /// <summary>Why the answer is shorter than the model would have made it, where the user did not ask for that.</summary>
+    public static string? Cut(GenerationResult result, GenerationOptions options, int contextLength) =>
+        result.FinishReason == FinishReason.Length && (options.MaxTokens is null || options.MaxTokens > result.MaxTokens)
+            ? FormattableString.Invariant($"the answer ends here because the context of {contextLength} tokens is full")
+            : null;
+
+    public static string Name(FinishReason reason) => reason switch
+    {
+        FinishReason.Stop or FinishReason.StopString => "stop",
+        FinishReason.Length => "length",
+        FinishReason.Cancelled => "cancelled",
+        _ => "error",
+    };
+
+    public static void Write(Utf8JsonWriter json, GenerationResult result, double? loadSeconds)
+    {
+        json.WriteStartObject("timings");
+        if (loadSeconds is double load) json.WriteNumber("load_seconds", load);
+        json.WriteNumber("time_to_first_token_seconds", result.TimeToFirstTokenSeconds);
+        json.WriteNumber("prefill_seconds", result.PrefillSeconds);
+        json.WriteNumber("decode_seconds", result.DecodeSeconds);
+        json.WriteFinite("prefill_tokens_per_second", PrefillRate(result));
+        json.WriteFinite("decode_tokens_per_second", DecodeRate(result));
+        json.WriteEndObject();
+    }
+
+    private static double? PrefillRate(GenerationResult result) => result is { PrefillSeconds: > 0, GeneratedTokens: > 0 } ? result.PromptTokens / result.PrefillSeconds : null;
+
+    /// <summary>The first token is the prefill's.</summary>
+    private static double? DecodeRate(GenerationResult result) => result is { DecodeSeconds: > 0, GeneratedTokens: > 1 } ? (result.GeneratedTokens - 1) / result.DecodeSeconds : null;
+}
