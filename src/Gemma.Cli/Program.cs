@@ -33,7 +33,7 @@ internal static class Program
     {
         if (flags.Action is HelpText or VersionText) return Task.FromResult(Invoke(flags, screen));
         // `gemma` alone: whoever types it wants to know what there is.
-        if (flags.Tokens.Count == 0) return Task.FromResult(Invoke(flags.RootCommandResult.Command.Parse(["--help"]), screen));
+        if (flags.CommandResult.Command is RootCommand && flags.UnmatchedTokens.Count == 0) return Task.FromResult(Invoke(flags.RootCommandResult.Command.Parse("--help"), screen));
         Mistakes.Check(flags);
         return ((Verb)flags.CommandResult.Command).RunAsync(new Invocation(flags, screen, interrupt));
     }
