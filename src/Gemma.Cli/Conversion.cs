@@ -17,7 +17,7 @@ internal static class Conversion
         string path = await ModelSource.LocateAsync(call, source).ConfigureAwait(false);
         using ModelFiles files = ModelFiles.Open(path);
         double bytes = files.Tensors.Tensors.Values.Sum(tensor => (double)tensor.ByteCount);
-        ConversionResult result = call.Screen.Watch(what, bytes, progress => ModelConverter.Convert(path, destination,
+        ConversionResult result = call.Screen.Watch(what, bytes, progress => ModelConverter.Convert(files, destination,
             new ConvertOptions { Type = type, Force = call.Get(Flags.Force), Threads = call.Value(Setting.Threads) ?? 0, Progress = progress }, call.Cancellation));
         // What the new files lack must be seen, also by those who want quiet.
         foreach (string note in result.Notes) call.Screen.Warn(note);

@@ -34,7 +34,7 @@ internal static class ModelSource
     {
         if (call.Text(Setting.Model) is string name) return SentencePieceTokenizer.Load(await LocateAsync(call, name).ConfigureAwait(false));
         using ModelFiles files = EmbeddedModel.Open();
-        return files.LoadTokenizer() ?? throw new InvalidOperationException("the embedded model has no tokenizer");
+        return files.ReadTokenizer() ?? throw new InvalidOperationException("the embedded model has no tokenizer");
     }
 
     /// <summary>What a user calls a model, as the path of a folder or file.</summary>

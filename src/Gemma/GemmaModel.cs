@@ -149,7 +149,7 @@ public sealed class GemmaModel : IDisposable
         }
     }
 
-    private static WeightType Nearest(TensorType type) => type switch
+    internal static WeightType Nearest(TensorType type) => type switch
     {
         TensorType.F32 => WeightType.F32,
         TensorType.F16 or TensorType.BF16 => WeightType.BF16,

@@ -77,7 +77,7 @@ internal sealed class ShowVerb : Verb
             ("heads", Invariant($"{config.HeadCount} of {config.HeadDimension}, keys and values {config.KeyValueHeadCount}")),
             ("rope base", Invariant($"{config.RopeBase:#,0}{(config.LocalRopeBase == config.RopeBase ? "" : Invariant($", windowed layers {config.LocalRopeBase:#,0}"))}")),
             ("sampling", Sampling(files.Defaults)),
-            ("tokenizer", files.HasTokenizer ? "yes" : "none in the files"),
+            ("tokenizer", files.ReadTokenizer() is not null ? "yes" : "none in the files"),
             ("turns", files.ChatTemplate is null ? "no chat template: a base model, it continues texts" : "chat template"),
             ("licence", licence),
         };
@@ -111,7 +111,7 @@ internal sealed class ShowVerb : Verb
         json.WriteFinite("top_p", files.Defaults?.TopP);
         json.WriteNumbers("eos_ids", config.EosIds);
         json.WriteEndObject();
-        json.WriteBoolean("tokenizer", files.HasTokenizer);
+        json.WriteBoolean("tokenizer", files.ReadTokenizer() is not null);
         json.WriteBoolean("chat_template", files.ChatTemplate is not null);
         json.WriteString("licence", licence);
         json.WriteNumber("ignored_tensors", files.IgnoredTensors.Count);
