@@ -33,7 +33,10 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
         if ((long)qkv.Rows * shape.KeyValueWidth < 1 << 13) store.Run(0, 1);
         else team.Run(ref store);
         Plan(batch, shape);
-        var attend = new AttendWork(this, qkv, batch, shape, result);
+        // Queries, scores of a page, product of a page, a span's result, the whole result; then corrections and two states: for each thread.
+        int most = Math.Max(1, TaskRows / Group(shape)) * Group(shape);
+        nint scratch = ((nint)most * (4 * shape.HeadDimension + PageTokens + 1 + 4) + 15) & ~15;
+        var attend = new AttendWork(this, qkv, batch, shape, result, arena.Allocate(scratch * team.Count), scratch, most);
         if (_tasks.Count == 1) attend.Run(0, 1);
         else team.Run(ref attend);
         Merge(shape, result);
@@ -167,21 +170,17 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
         }
     }
 
-    private struct AttendWork(PagedAttention attention, Matrix qkv, Batch batch, AttentionShape shape, Matrix result) : IWork
+    private struct AttendWork(PagedAttention attention, Matrix qkv, Batch batch, AttentionShape shape, Matrix result, float* scratch, nint scratchSize, int most)
+        : IWork
     {
         private int _next;
 
         public void Run(int part, int parts)
         {
-            int dimension = shape.HeadDimension, group = Group(shape), most = Math.Max(1, TaskRows / group) * group;
-            // Queries, scores of a page, product of a page, a span's result, the whole result; then corrections and two states.
-            nint size = (nint)most * (4 * dimension + PageTokens + 1 + 4);
-            using var scratch = new NativeBuffer((nuint)size * sizeof(float), zeroed: false);
-            var memory = (float*)scratch.Pointer;
-            for (int t; (t = Interlocked.Increment(ref _next) - 1) < attention._tasks.Count;) Attend(attention._tasks[t], memory, most);
+            for (int t; (t = Interlocked.Increment(ref _next) - 1) < attention._tasks.Count;) Attend(attention._tasks[t], scratch + part * scratchSize);
         }
 
-        private readonly void Attend(Task task, float* memory, int most)
+        private readonly void Attend(Task task, float* memory)
         {
             int dimension = shape.HeadDimension, group = Group(shape), rows = task.Count * group;
             Segment segment = batch.Segments[task.Segment];

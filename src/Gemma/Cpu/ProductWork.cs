@@ -3,14 +3,14 @@ using Gemma.Cpu.Kernels;
 namespace Gemma.Cpu;
 
 /// <summary>
-/// x · weightᵀ over all panels. Threads take runs of neighbouring panels: long ones, because memory streams are what decides a decode step, and more of them than
-/// there are threads, because a shared machine slows one of them now and then.
+/// x · weightᵀ over all panels. Threads take runs of neighbouring panels: long ones at first, because memory streams are what decides a decode step, and ever
+/// shorter ones towards the end, so that all threads end together though a shared machine slows one of them now and then.
 /// </summary>
 internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, byte* x, nint stride, int rows, bool gated, float* result, int resultColumns,
     int threads) : IWork
 {
-    // Shorter runs lose bandwidth: 4 to 32 KB halve it.
-    private const long RunBytes = 2 << 20;
+    // Short runs lose bandwidth (4 to 32 KB halve it), so only the last ones are.
+    private const long LongestRun = 2 << 20, ShortestRun = 128 << 10;
 
     // Activations that stay in the second-level cache while panels pass by.
     private const long CachedBytes = 512 << 10;
@@ -22,16 +22,30 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
     public void Run(int part, int parts)
     {
         int pairs = (weights.PanelCount + 1) / 2;
-        int run = (int)Math.Clamp(RunBytes / (2 * (long)weights.PanelBytes), 1, Math.Max(1, (pairs + threads - 1) / threads));
         int block = (int)Math.Clamp(CachedBytes / (long)stride, 24, 1 << 20) / 6 * 6;
         float* tile = stackalloc float[24 * Width];
-        for (int first; (first = Interlocked.Add(ref _next, run) - run) < pairs;)
+        while (Take(pairs, out int first) is > 0 and int run)
         {
             for (int row = 0; row < rows; row += block)
             {
                 int count = Math.Min(block, rows - row);
-                for (int pair = first; pair < Math.Min(first + run, pairs); pair++) Pair(pair, row, count, tile);
+                for (int pair = first; pair < first + run; pair++) Pair(pair, row, count, tile);
             }
+        }
+    }
+
+    /// <summary>The next run of pairs: half of a thread's share of what is left; 0 when nothing is.</summary>
+    private int Take(int pairs, out int first)
+    {
+        long pairBytes = 2 * (long)weights.PanelBytes;
+        int longest = (int)Math.Max(1, LongestRun / pairBytes), shortest = (int)Math.Clamp(ShortestRun / pairBytes, 1, longest);
+        while (true)
+        {
+            first = Volatile.Read(ref _next);
+            int left = pairs - first;
+            if (left <= 0) return 0;
+            int run = Math.Min(left, threads == 1 ? longest : Math.Clamp(left / (2 * threads), shortest, longest));
+            if (Interlocked.CompareExchange(ref _next, first + run, first) == first) return run;
         }
     }
 
