@@ -101,6 +101,8 @@ internal static unsafe class DenseProduct
         TLanes even = TLanes.Zero, odd = TLanes.Zero;
         for (int k = 0; k < columns; k += 2, panel += TPanel.PairBytes)
         {
+            Prefetch.After(panel);
+            if (TPanel.PairBytes > 64) Prefetch.After(panel + 64);
             TPanel.Load(panel, out TLanes w0, out TLanes w1);
             even = TLanes.MultiplyAdd(w0, TLanes.Broadcast(x[k]), even);
             odd = TLanes.MultiplyAdd(w1, TLanes.Broadcast(x[k + 1]), odd);

@@ -56,6 +56,7 @@ internal static unsafe class Q4Product
             TLanes low = TLanes.Zero, high = TLanes.Zero;
             for (int group = 0; group < 4; group++)
             {
+                Prefetch.After(w + group * 64);
                 TLanes bytes = TLanes.LoadBytes(w + group * 64);
                 low = TLanes.AddShort(low, TLanes.MultiplyAddBytes(TLanes.LowNibbles(bytes), TLanes.BroadcastInt(values[group])));
                 high = TLanes.AddShort(high, TLanes.MultiplyAddBytes(TLanes.HighNibbles(bytes), TLanes.BroadcastInt(values[group + 4])));

@@ -58,6 +58,7 @@ internal static unsafe class Q8Product
             TLanes even = TLanes.BroadcastInt(corrections[block]), odd = TLanes.Zero;
             for (int group = 0; group < 8; group++)
             {
+                Prefetch.After(w + group * 64);
                 TLanes bytes = TLanes.LoadBytes(w + group * 64);
                 even = TLanes.AddInt(even, TLanes.MultiplyAddShorts(TLanes.EvenBytes(bytes), TLanes.BroadcastInt(values[2 * group])));
                 odd = TLanes.AddInt(odd, TLanes.MultiplyAddShorts(TLanes.OddBytes(bytes), TLanes.BroadcastInt(values[2 * group + 1])));
