@@ -116,8 +116,17 @@ internal sealed class Screen : IDisposable
     /// <summary>A table, a rule or the like, on standard output.</summary>
     public void Render(IRenderable what)
     {
-        bool terminal = !Console.IsOutputRedirected;
-        CreateConsole(Out, terminal, terminal ? null : PipeWidth).Write(what);
+        if (!Console.IsOutputRedirected)
+        {
+            CreateConsole(Out, terminal: true, width: null).Write(what);
+        }
+        else
+        {
+            using var text = new StringWriter();
+            CreateConsole(text, terminal: false, PipeWidth).Write(what);
+            // Columns are filled up with spaces; the last one need not be.
+            foreach (string line in text.ToString().TrimEnd().Split('\n')) Line(line.TrimEnd());
+        }
         Out.Flush();
     }
 
