@@ -147,7 +147,7 @@ internal sealed record BenchReport(GemmaModel Loaded, BenchPlan Plan, IReadOnlyL
         ]);
     }
 
-    private static double Median(IEnumerable<double> values)
+    public static double Median(IEnumerable<double> values)
     {
         double[] sorted = [.. values.Order()];
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
