@@ -45,7 +45,10 @@ public unsafe class PagedAttentionTests
         AttentionShape shape = sample.Shape;
         GemmaConfig config = GemmaConfig.Gemma2B with
         {
-            LayerCount = 2, HeadCount = shape.HeadCount, KeyValueHeadCount = shape.KeyValueHeadCount, HeadDimension = shape.HeadDimension,
+            LayerCount = 2,
+            HeadCount = shape.HeadCount,
+            KeyValueHeadCount = shape.KeyValueHeadCount,
+            HeadDimension = shape.HeadDimension,
         };
         foreach (CpuKernels kernels in (CpuKernels[])[KernelSets.Scalar, .. KernelSets.Vector])
         {
