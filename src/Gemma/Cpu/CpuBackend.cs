@@ -9,7 +9,7 @@ namespace Gemma.Cpu;
 internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
 {
     // Below this many multiplications or elements a fork and join costs more than a second thread saves.
-    private const long SmallProduct = 1 << 16, SmallRows = 1 << 14;
+    private const long SmallProduct = 1 << 18, SmallRows = 1 << 14;
 
     private readonly float _normEpsilon;
     private readonly CpuKernels _kernels;

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Gemma.Cpu.Kernels;
 
 /// <summary>
-/// Asks for memory that a product of one row will read soon. The hardware's own prefetch stops at each 4 KiB; asking one such page ahead lifts a stream of
-/// weights on two Zen 5 cores from five sixths of what a bare read gives to more than it. Addresses behind the end do no harm.
+/// Asks for memory that a product of one row will read soon: the hardware's own prefetch stops at each 4 KiB, so this asks one such page ahead. Addresses
+/// behind the end do no harm.
 /// </summary>
 internal static unsafe class Prefetch
 {
