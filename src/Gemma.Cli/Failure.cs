@@ -15,9 +15,9 @@ internal static class Failure
         {
             screen.Flush();
         }
-        catch (ClosedPipeException)
+        catch (Exception other) when (other is IOException or GemmaException)
         {
-            // The failure is the news.
+            // The first failure is the news.
         }
         screen.Error(line);
         if (screen.Verbose) screen.Trace(failure.ToString());

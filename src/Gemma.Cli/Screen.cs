@@ -172,7 +172,7 @@ internal sealed class Screen : IDisposable
         {
             Out.Flush();
         }
-        catch (IOException)
+        catch (Exception failure) when (failure is IOException or GemmaException)
         {
             // The pipe is closed, or the disk full: whoever wrote has heard of it at their own flush.
         }

@@ -36,6 +36,10 @@ internal sealed class StandardOutput : Stream
         {
             throw new ClosedPipeException(failure);
         }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new GemmaException($"standard output cannot be written ({failure.Message}); check where it goes", failure);
+        }
     }
 
     public override void Flush() => _stream.Flush();

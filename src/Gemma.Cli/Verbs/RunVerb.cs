@@ -14,6 +14,7 @@ internal sealed class RunVerb : Verb
     private readonly Argument<string[]> _words = new("PROMPT") { Arity = ArgumentArity.ZeroOrMore, Description = "The prompt. Without it --file, else standard input." };
     private readonly Option<bool> _raw = new("--raw") { Description = "Continue the prompt as it is, without turns; markers such as <start_of_turn> in it are markers." };
     private readonly Option<bool> _showPrompt = new("--show-prompt") { Description = "Show what the model gets to read, with its control tokens." };
+    private readonly Option<bool> _ignoreEos = new("--ignore-eos") { Description = "Go on past the id with which the model ends its answer, for measurements and comparisons." };
     private readonly Option<string?> _logProbs = new("--logprobs") { Description = "With --json: the log-probability of each token, and of the N most probable ones.", HelpName = "N" };
 
     public RunVerb() : base("run",
@@ -24,7 +25,7 @@ internal sealed class RunVerb : Verb
         "gemma run --temperature 0 --max-tokens 40 --json \"The little girl looked at the\"")
     {
         Arguments.Add(_words);
-        AddFlags([.. Flags.Model, Flags.File, Flags.Ids, Setting.System.Flag, .. Sampling.Flags, _raw, _showPrompt, _logProbs]);
+        AddFlags([.. Flags.Model, Flags.File, Flags.Ids, Setting.System.Flag, .. Sampling.Flags, _raw, _showPrompt, _ignoreEos, _logProbs]);
     }
 
     public override async Task<int> RunAsync(Invocation call)
@@ -39,7 +40,7 @@ internal sealed class RunVerb : Verb
         if (model.Tokenizer is null && !(call.Screen.Json && ids is not null))
             throw new UsageException("this model's files hold no tokenizer, so there is no text; put tokenizer.model beside the weights, or give --ids and --json");
         Prompt prompt = ids is null ? MakePrompt(call, model, text!) : Prompt.Given(ids, model.Tokenizer);
-        GenerationOptions options = Sampling.Options(call, model) with { LogProbs = logProbs, StopIds = prompt.StopIds };
+        GenerationOptions options = Sampling.Options(call, model) with { LogProbs = logProbs, StopIds = prompt.StopIds, IgnoreEos = call.Get(_ignoreEos) };
 
         using var engine = new Engine(model, new EngineOptions { ContextLength = call.Value(Setting.Context) });
         Sequence answer = engine.Submit(prompt.Ids, options, call.Cancellation);
