@@ -36,9 +36,9 @@ public sealed class MistakesTests : IDisposable
 
     [Theory]
     [InlineData("run", "chat", "pull", "list", "show", "rm", "convert", "quantize", "tokenize", "embed", "score", "logits", "bench", "doctor")]
-    public void Every_verb_helps_with_its_flags_and_an_example(params string[] verbs)
+    public void Every_verb_helps_with_its_flags_and_an_example_as_the_documentation_shows(params string[] verbs)
     {
-        string all = _gemma.Run().AssertWorks().Output;
+        string all = _gemma.Run().AssertWorks().Output, page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "cli.md"));
         Parallel.ForEach(verbs, verb =>
         {
             string help = _gemma.Run(verb, "--help").AssertWorks().Output;
@@ -46,6 +46,7 @@ public sealed class MistakesTests : IDisposable
             Assert.Contains($"Usage:\n  gemma {verb}", help, StringComparison.Ordinal);
             Assert.Contains("--json ", help, StringComparison.Ordinal);
             Assert.Contains("--quiet ", help, StringComparison.Ordinal);
+            Assert.Contains($"```\n{string.Join('\n', help.TrimEnd().Split('\n').Select(line => line.TrimEnd()))}\n```", page, StringComparison.Ordinal);
             Assert.Matches($@"Examples:\n  (.* )?gemma {verb}", help);
         });
     }
