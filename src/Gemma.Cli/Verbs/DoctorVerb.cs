@@ -15,7 +15,8 @@ internal sealed class DoctorVerb : Verb
     private readonly List<Finding> _findings = [];
 
     public DoctorVerb() : base("doctor", "Look at this machine: processor, kernels in use and why, memory, cache, settings; what is wrong, and what helps. Exits with 1 where something is broken.",
-        "gemma doctor", "gemma doctor --json") { }
+        "gemma doctor", "gemma doctor --json")
+    { }
 
     private enum Grade
     {

@@ -187,13 +187,13 @@ internal sealed class FakeHub : IDisposable
 
     private static byte[] Listing(string id, Repo repo, string commit, IEnumerable<string> names) =>
         JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object>
-    {
-        ["id"] = id,
-        ["sha"] = commit,
-        ["gated"] = repo.GatedFor is null ? false : "manual",
-        ["tags"] = repo.Tags,
-        ["siblings"] = names.Select(name => new Dictionary<string, string> { ["rfilename"] = name }),
-    });
+        {
+            ["id"] = id,
+            ["sha"] = commit,
+            ["gated"] = repo.GatedFor is null ? false : "manual",
+            ["tags"] = repo.Tags,
+            ["siblings"] = names.Select(name => new Dictionary<string, string> { ["rfilename"] = name }),
+        });
 
     private async Task WriteAsync(NetworkStream stream, FakeRequest request, Reply reply, Fault fault)
     {
