@@ -27,6 +27,7 @@ public partial class InstructionSetTests(ITestOutputHelper output)
         { "DOTNET_EnableAVX2=0", Isa.Vector128, true },
         { "DOTNET_EnableHWIntrinsic=0", Isa.Scalar, true },
         { "DOTNET_EnableSSE42=0", Isa.Vector128, true },
+        { "GEMMA_ISA=avx512", Isa.Avx512, false },
         { "GEMMA_ISA=avx2", Isa.Avx2, false },
         { "GEMMA_ISA=vector128", Isa.Vector128, false },
         { "GEMMA_ISA=scalar", Isa.Scalar, false },
@@ -68,7 +69,7 @@ public partial class InstructionSetTests(ITestOutputHelper output)
         (int exitCode, string text) = Run(["-noColor", "-noLogo", "-method", "Gemma.Tests.Cpu.InstructionSetTests.A_child_runs_the_tier_it_was_started_for"],
             (ExpectedVariable, "none"), (IsaSelection.Variable, "avx1024"));
         Assert.NotEqual(0, exitCode);
-        Assert.Contains("Gemma.UsageException : GEMMA_ISA is 'avx1024'; expected scalar, vector128, avx2 or avx512", text);
+        Assert.Contains("Gemma.UsageException : GEMMA_ISA is 'avx1024'; expected scalar, vector128, avx2, avx512 or vnni", text);
     }
 
     private static (int ExitCode, string Text) Run(string[] arguments, params (string Name, string Value)[] variables)

@@ -14,7 +14,7 @@ public class IsaSelectionTests
     {
         var refused = Assert.Throws<UsageException>(() => IsaSelection.Resolve(forced));
         Assert.Contains("GEMMA_ISA", refused.Message);
-        Assert.Contains("expected scalar, vector128, avx2 or avx512", refused.Message);
+        Assert.Contains("expected scalar, vector128, avx2, avx512 or vnni", refused.Message);
         Assert.DoesNotContain('\n', refused.Message);
     }
 

@@ -1,0 +1,83 @@
+namespace Gemma.Cpu.Emit;
+
+/// <summary>
+/// The frame that all kernels share: a tile of <paramref name="rows"/> × <paramref name="panels"/> sums in registers, a loop over k, and the addresses of rows.
+/// Only registers that a callee may change are used (System V calling convention), so nothing is saved.
+/// </summary>
+internal abstract class TileWriter(Assembler assembler, int rows, int panels)
+{
+    // One base register reaches six rows: multiples 0, 1, 2, 4 of the distance by scaling it, 3 and 5 through registers of their own.
+    private const int RowsPerBase = 6;
+    private const Gp Arguments = Gp.Rdi, Panel = Gp.Rax, PanelDistance = Gp.Rdx, FirstRow = Gp.Rsi, SeventhRow = Gp.R11;
+    private const Gp Distance = Gp.R8, Distance3 = Gp.R9, Distance5 = Gp.R10;
+
+    protected const Gp Steps = Gp.Rcx;
+
+    protected Assembler Code => assembler;
+
+    protected int Rows => rows;
+
+    protected int Panels => panels;
+
+    public void Write()
+    {
+        var fresh = new Label();
+        var begin = new Label();
+        PointAtRows(Tile.ResultOffset, Tile.ResultBytesOffset);
+        assembler.Mov(Steps, new Memory(Arguments, Tile.ContinuesOffset));
+        assembler.Test(Steps, Steps);
+        assembler.Jz(fresh);
+        ForEachSum((row, panel) => assembler.Vmovups(Sum(row, panel), Row(row) + panel * 64));
+        assembler.Jmp(begin);
+        assembler.Mark(fresh);
+        ForEachSum((row, panel) => assembler.Vpxord(Sum(row, panel), Sum(row, panel), Sum(row, panel)));
+        assembler.Mark(begin);
+        PointAtRows(Tile.RowsOffset, Tile.RowBytesOffset);
+        assembler.Mov(Panel, new Memory(Arguments, Tile.PanelsOffset));
+        assembler.Mov(PanelDistance, new Memory(Arguments, Tile.PanelBytesOffset));
+        assembler.Mov(Steps, new Memory(Arguments, Tile.StepsOffset));
+        WriteLoop();
+        PointAtRows(Tile.ResultOffset, Tile.ResultBytesOffset);
+        ForEachSum((row, panel) => assembler.Vmovups(Row(row) + panel * 64, Sum(row, panel)));
+        assembler.Vzeroupper();
+        assembler.Ret();
+    }
+
+    /// <summary>The loop over k: <see cref="Steps"/> holds how long it is.</summary>
+    protected abstract void WriteLoop();
+
+    /// <summary>The accumulators are the first registers.</summary>
+    protected Zmm Sum(int row, int panel) => new(row * panels + panel);
+
+    protected Memory Row(int row) => new(row < RowsPerBase ? FirstRow : SeventhRow, Index: (row % RowsPerBase) switch
+    {
+        0 => null,
+        3 => Distance3,
+        5 => Distance5,
+        _ => Distance,
+    }, Scale: row % RowsPerBase is 2 or 4 ? row % RowsPerBase : 1);
+
+    protected static Memory PanelAt(int panel) => new(Panel, Index: panel == 0 ? null : PanelDistance);
+
+    protected void Advance(int panelBytes, int rowBytes)
+    {
+        assembler.Add(Panel, panelBytes);
+        assembler.Add(FirstRow, rowBytes);
+        if (rows > RowsPerBase) assembler.Add(SeventhRow, rowBytes);
+    }
+
+    protected void ForEachSum(Action<int, int> action)
+    {
+        for (int row = 0; row < rows; row++)
+            for (int panel = 0; panel < panels; panel++) action(row, panel);
+    }
+
+    private void PointAtRows(int start, int distance)
+    {
+        assembler.Mov(FirstRow, new Memory(Arguments, start));
+        assembler.Mov(Distance, new Memory(Arguments, distance));
+        assembler.Lea(Distance3, new Memory(Distance, Index: Distance, Scale: 2));
+        assembler.Lea(Distance5, new Memory(Distance, Index: Distance, Scale: 4));
+        if (rows > RowsPerBase) assembler.Lea(SeventhRow, new Memory(FirstRow, Index: Distance3, Scale: 2));
+    }
+}
