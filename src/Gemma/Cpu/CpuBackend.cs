@@ -133,7 +133,7 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
         Arena.Mark mark = _arena.Save();
         byte* prepared = (byte*)x.Data;
         nint stride = (nint)x.Columns * sizeof(float);
-        if (PackedWeights.IsQuantised(weights.Type))
+        if (_kernels.Prepares(weights.Type))
         {
             stride = (_kernels.PreparedBytes(weights.Type, weights.PaddedColumns) + 63) & ~63;
             prepared = _arena.AllocateBytes(stride * x.Rows);

@@ -239,7 +239,7 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Scores(WeightType type, byte* keys, nint panelBytes, int dimension, float* queries, int rows, float* scores) =>
-        kernels.Multiply(type, keys, panelBytes, 2, dimension, (byte*)queries, dimension * sizeof(float), rows, scores, PageTokens);
+        kernels.MultiplySingles(type, keys, panelBytes, 2, dimension, queries, dimension, rows, scores, PageTokens);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private float Softmax(float* scores, int first, int end, float softCap, ref float maximum, ref float sum) =>
@@ -252,8 +252,8 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
         nint panelBytes = PageTokens * 16 * elementSize;
         for (int panel = 0; panel < dimension / 16; panel += 2)
         {
-            kernels.Multiply(type, values + panel * panelBytes, panelBytes, Math.Min(2, dimension / 16 - panel), PageTokens, (byte*)scores,
-                PageTokens * sizeof(float), rows, product + panel * 16, dimension);
+            kernels.MultiplySingles(type, values + panel * panelBytes, panelBytes, Math.Min(2, dimension / 16 - panel), PageTokens, scores, PageTokens, rows,
+                product + panel * 16, dimension);
         }
         for (int row = 0; row < rows; row++) kernels.Accumulate(accumulated + (nint)row * dimension, corrections[row], product + (nint)row * dimension, dimension);
     }

@@ -83,7 +83,7 @@ public unsafe class ProductTests
         float* x = buffers.Floats(sample.X);
         var prepared = (byte*)x;
         nint stride = sample.Columns * sizeof(float);
-        if (PackedWeights.IsQuantised(sample.Type))
+        if (kernels.Prepares(sample.Type))
         {
             stride = kernels.PreparedBytes(sample.Type, weights.PaddedColumns);
             prepared = buffers.Bytes((int)stride * sample.Rows);

@@ -49,7 +49,7 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels)
     /// <summary>The accumulators are the first registers.</summary>
     protected Zmm Sum(int row, int panel) => new(row * panels + panel);
 
-    protected Memory Row(int row) => new(row < RowsPerBase ? FirstRow : SeventhRow, Index: (row % RowsPerBase) switch
+    protected static Memory Row(int row) => new(row < RowsPerBase ? FirstRow : SeventhRow, Index: (row % RowsPerBase) switch
     {
         0 => null,
         3 => Distance3,

@@ -1,3 +1,5 @@
+using Gemma.Cpu.Emit;
+
 namespace Gemma.Cpu.Kernels;
 
 /// <summary>
@@ -16,16 +18,20 @@ internal abstract unsafe class CpuKernels
 
     public static CpuKernels For(Isa isa) => isa switch
     {
+        Isa.Vnni => EmittedKernels.Shared ?? throw new UsageException($"there are no emitted kernels: {EmittedKernels.Refusal}"),
         Isa.Avx512 => new VectorKernels<Lanes512>(isa),
         Isa.Avx2 => new VectorKernels<Lanes256>(isa),
         Isa.Vector128 => new VectorKernels<Lanes128>(isa),
         _ => new ScalarKernels(),
     };
 
-    /// <summary>Bytes of a prepared row; the dense types read the fp32 activations as they are.</summary>
+    /// <summary>Whether <see cref="Multiply"/> reads rows that <see cref="Prepare"/> made, for this type of weights; otherwise fp32 rows as they are.</summary>
+    public virtual bool Prepares(WeightType type) => PackedWeights.IsQuantised(type);
+
+    /// <summary>Bytes of a row as <see cref="Multiply"/> reads it.</summary>
     public virtual int PreparedBytes(WeightType type, int columns) => type is WeightType.Q8 or WeightType.Q4 ? QuantizedRow.Bytes(type, columns) : columns * 4;
 
-    /// <summary>Brings one fp32 row of <paramref name="columns"/> values into the form that <see cref="Multiply"/> reads for 8- and 4-bit weights.</summary>
+    /// <summary>Brings one fp32 row of <paramref name="columns"/> values into the form that <see cref="Multiply"/> reads where it <see cref="Prepares"/> rows.</summary>
     public abstract void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared);
 
     /// <summary>Prepared rows times one or two panels: result[row, 16 · panelCount].</summary>
@@ -41,6 +47,10 @@ internal abstract unsafe class CpuKernels
     /// <param name="resultStride">Floats from a row of the result to the next.</param>
     public abstract void Multiply(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, byte* x, nint stride, int rows, float* result,
         nint resultStride);
+
+    /// <summary>The same for fp32 rows and unquantised panels, whatever this tier does with weights; distances of rows are in floats.</summary>
+    public virtual void MultiplySingles(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, float* x, nint stride, int rows, float* result,
+        nint resultStride) => Multiply(type, panels, panelBytes, panelCount, columns, (byte*)x, stride * sizeof(float), rows, result, resultStride);
 
     /// <summary>Quantises and packs 16 rows of <paramref name="columns"/> (a multiple of 64) fp32 weights.</summary>
     public abstract void Pack(WeightType type, float* rows, int columns, byte* panel);

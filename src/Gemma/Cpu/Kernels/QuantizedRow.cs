@@ -65,7 +65,7 @@ internal static unsafe class QuantizedRow
 
     /// <summary>Steps for each unit; 0 for a block so small that the steps would pass fp32's range: it counts as zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Inverse(float max) => max > 1e-35f ? 127 / max : 0;
+    public static float Inverse(float max) => max > 1e-35f ? 127 / max : 0;
 
     private static void Fill(float* x, int columns, int block, float* destination)
     {
