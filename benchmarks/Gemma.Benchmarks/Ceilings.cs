@@ -8,7 +8,7 @@ namespace Gemma.Benchmarks;
 /// <summary>What this machine can do at most: multiply-adds of each kind from registers, and reading memory.</summary>
 internal static unsafe class Ceilings
 {
-    public static void Run()
+    public static int Run()
     {
         foreach (int threads in (int[])[1, 2])
         {
@@ -27,6 +27,7 @@ internal static unsafe class Ceilings
             Print("shift", threads, 1, (a, i) => a.Vpsrld(new Zmm(i), new Zmm(30), 4));
             PrintMemory(threads);
         }
+        return 0;
     }
 
     private static void Print(string name, int threads, int operations, Action<Assembler, int> instruction, int count = 24)

@@ -45,7 +45,7 @@ internal static unsafe class Products
         using var prepared = new NativeBuffer((nuint)(stride * rows));
         for (int row = 0; row < rows; row++)
         {
-            if (PackedWeights.IsQuantised(type)) kernels.Prepare(type, (float*)x.Pointer + row * Columns, Columns, Columns, prepared.Pointer + row * stride);
+            if (kernels.Prepares(type)) kernels.Prepare(type, (float*)x.Pointer + row * Columns, Columns, Columns, prepared.Pointer + row * stride);
             else new Span<byte>(x.Pointer + row * stride, (int)stride).CopyTo(new Span<byte>(prepared.Pointer + row * stride, (int)stride));
         }
         double best = double.MaxValue;
