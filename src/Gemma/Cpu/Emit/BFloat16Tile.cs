@@ -36,7 +36,7 @@ internal sealed class BFloat16Tile(Assembler assembler, int rows, int panels) : 
 
     private void WriteStep(int step)
     {
-        for (int panel = 0; panel < Panels; panel++) Code.Vmovdqu32(Weights(panel), PanelAt(panel) + step * PanelStepBytes);
+        for (int panel = 0; panel < Panels; panel++) Load(Weights(panel), panel, step * PanelStepBytes);
         for (int row = 0; row < Rows; row++)
         {
             Memory values = Row(row) + step * StepBytes;

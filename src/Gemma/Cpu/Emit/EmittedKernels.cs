@@ -89,9 +89,9 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
         int steps = isBFloat16 ? columns / 2 : columns / (2 * PackedWeights.Block), mostRows = kernels.Length / 2;
         int rowStepBytes = isBFloat16 ? BFloat16Tile.StepBytes : EmittedRow.StepBytes, tiles = (rows + mostRows - 1) / mostRows;
         nint panelStepBytes = panelBytes / steps;
-        if (tiles == 1 && rows == 1)
+        if (rows == 1 && !isBFloat16)
         {
-            // A step of decoding: memory is the limit, and it likes one stream.
+            // A step of decoding: memory is the limit, and it likes one stream. (A single chain of bf16 sums would be slower than memory.)
             for (int panel = 0; panel < panelCount; panel++)
                 Call(kernels, 1, 1, new Tile { Panels = panels + panel * panelBytes, Rows = x, Result = result + panel * 16, Steps = steps });
             return;

@@ -22,7 +22,12 @@ internal static unsafe class EmittedRow
 
     public static int Values(int block, int group) => 16 + block * Block + group * 4;
 
-    public static int Bytes(WeightType type, int columns) => type == WeightType.BF16 ? columns * 2 : columns / (2 * Block) * StepBytes;
+    /// <summary>Rows a multiple of 4 KiB apart would share the same few places of the first-level cache: they are moved apart.</summary>
+    public static int Bytes(WeightType type, int columns)
+    {
+        int bytes = type == WeightType.BF16 ? columns * 2 : columns / (2 * Block) * StepBytes;
+        return bytes % 4096 == 0 ? bytes + 5 * 64 : bytes;
+    }
 
     public static void Quantize(WeightType type, float* x, int columns, int padded, byte* row)
     {

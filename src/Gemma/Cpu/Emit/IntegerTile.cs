@@ -1,3 +1,5 @@
+using Gemma.Cpu.Kernels;
+
 namespace Gemma.Cpu.Emit;
 
 /// <summary>
@@ -24,12 +26,10 @@ internal sealed class IntegerTile(Assembler assembler, int rows, int panels, int
         Code.Align();
         Code.Mark(loop);
         for (int block = 0; block < 2; block++) WriteBlock(block);
-        Advance(2 * QuantizedBlockBytes(bits), EmittedRow.StepBytes);
+        Advance(2 * QuantizedPanel.BlockBytes(bits), EmittedRow.StepBytes);
         Code.Sub(Steps, 1);
         Code.Jnz(loop);
     }
-
-    private static int QuantizedBlockBytes(int bits) => Kernels.QuantizedPanel.BlockBytes(bits);
 
     private void WriteBlock(int block)
     {
@@ -43,7 +43,7 @@ internal sealed class IntegerTile(Assembler assembler, int rows, int panels, int
         {
             for (int group = 0; group < Groups; group++)
             {
-                for (int panel = 0; panel < Panels; panel++) Code.Vmovdqu32(Weights(panel), PanelAt(panel) + (weights + group * 64));
+                for (int panel = 0; panel < Panels; panel++) Load(Weights(panel), panel, weights + group * 64);
                 WriteGroup(block, group);
             }
         }
@@ -53,7 +53,7 @@ internal sealed class IntegerTile(Assembler assembler, int rows, int panels, int
             {
                 for (int panel = 0; panel < Panels; panel++)
                 {
-                    Code.Vmovdqu32(Nibbles(panel), PanelAt(panel) + (weights + group * 64));
+                    Load(Nibbles(panel), panel, weights + group * 64);
                     Code.Vpandd(Weights(panel), Nibbles(panel), Mask);
                 }
                 WriteGroup(block, group);

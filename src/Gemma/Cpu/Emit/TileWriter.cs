@@ -8,6 +8,7 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels)
 {
     // One base register reaches six rows: multiples 0, 1, 2, 4 of the distance by scaling it, 3 and 5 through registers of their own.
     private const int RowsPerBase = 6;
+    private const int PageBytes = 4096;
     private const Gp Arguments = Gp.Rdi, Panel = Gp.Rax, PanelDistance = Gp.Rdx, FirstRow = Gp.Rsi, SeventhRow = Gp.R11;
     private const Gp Distance = Gp.R8, Distance3 = Gp.R9, Distance5 = Gp.R10;
 
@@ -56,6 +57,15 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels)
         5 => Distance5,
         _ => Distance,
     }, Scale: row % RowsPerBase is 2 or 4 ? row % RowsPerBase : 1);
+
+    /// <summary>
+    /// Loads 64 bytes of weights. A single row reads them from memory, where the hardware's own prefetch stops at each 4 KiB: it asks one such page ahead.
+    /// </summary>
+    protected void Load(Zmm weights, int panel, int offset)
+    {
+        if (rows == 1) assembler.Prefetcht0(PanelAt(panel) + (offset + PageBytes));
+        assembler.Vmovdqu32(weights, PanelAt(panel) + offset);
+    }
 
     protected static Memory PanelAt(int panel) => new(Panel, Index: panel == 0 ? null : PanelDistance);
 
