@@ -1,5 +1,6 @@
 using CsCheck;
 using Gemma.Cpu;
+using Gemma.Cpu.Emit;
 using Gemma.Cpu.Kernels;
 
 namespace Gemma.Tests.Cpu;
@@ -33,14 +34,46 @@ public unsafe class QuantizationTests
              using var buffers = new Buffers();
              float* x = buffers.Floats(sample.values);
              int padded = (sample.columns + 63) / 64 * 64, bytes = QuantizedRow.Bytes(sample.type, padded);
-             byte* expected = buffers.Bytes(bytes), actual = buffers.Bytes(bytes);
+             byte* expected = buffers.Bytes(bytes);
              KernelSets.Scalar.Prepare(sample.type, x, sample.columns, padded, expected);
              foreach (CpuKernels kernels in KernelSets.Vector)
              {
+                 byte* actual = buffers.Bytes(kernels.PreparedBytes(sample.type, padded));
                  kernels.Prepare(sample.type, x, sample.columns, padded, actual);
-                 Assert.Equal(new ReadOnlySpan<byte>(expected, bytes), new ReadOnlySpan<byte>(actual, bytes));
+                 if (kernels is EmittedKernels) Assert.Equal(Values(expected, sample.type, padded), EmittedValues(actual, padded));
+                 else Assert.Equal(new ReadOnlySpan<byte>(expected, bytes), new ReadOnlySpan<byte>(actual, bytes));
              }
          }, iter: 300);
+
+    /// <summary>Scale, correction and values of each block.</summary>
+    private static List<float> Values(byte* row, WeightType type, int columns)
+    {
+        var all = new List<float>();
+        int blocks = columns / Block;
+        for (int block = 0; block < blocks; block++)
+        {
+            all.AddRange(QuantizedRow.Scales(row)[block], QuantizedRow.Corrections(row, blocks)[block]);
+            for (int k = 0; k < Block; k++)
+            {
+                int* values = QuantizedRow.Values(row, blocks);
+                // 8 bits: the shorts of four k are in the order 0, 2, 1, 3.
+                all.Add(type == WeightType.Q8 ? ((short*)values)[block * Block + k / 4 * 4 + k % 2 * 2 + k % 4 / 2] : ((sbyte*)values)[block * Block + k]);
+            }
+        }
+        return all;
+    }
+
+    private static List<float> EmittedValues(byte* row, int columns)
+    {
+        var all = new List<float>();
+        for (int block = 0; block < columns / Block; block++)
+        {
+            byte* step = row + block / 2 * EmittedRow.StepBytes;
+            all.AddRange(*(float*)(step + EmittedRow.Scale(block % 2)), *(int*)(step + EmittedRow.Correction(block % 2)));
+            for (int k = 0; k < Block; k++) all.Add(((sbyte*)step)[EmittedRow.Values(block % 2, 0) + k]);
+        }
+        return all;
+    }
 
     [Fact]
     public void No_weight_is_further_from_its_value_than_the_scale_allows() => Panels.Sample(sample =>
