@@ -8,8 +8,8 @@ public class GoldenTests(ITestOutputHelper output)
 {
     private const float Tolerance = 1e-4f;
 
-    // Set from measurement: these random models of a few narrow layers show up to twice less. That the products themselves are those of rounded activations
-    // is held to far less by EmittedKernelsTests.
+    // Set from measurement: the largest error of these random models is 2.1e-2 (8-bit weights have 3e-2 from the first token on). That the products
+    // themselves are those of rounded activations is held to far less by EmittedKernelsTests.
     private const float BFloat16Tolerance = 3e-2f;
 
     public static TheoryData<string, string> Files
@@ -45,7 +45,7 @@ public class GoldenTests(ITestOutputHelper output)
     public void Logits_of_bf16_products_are_near_those_of_the_official_code(string name, string format)
     {
         Assert.SkipWhen(format != "bf16", "the weights of other files are no bf16 numbers");
-        using GemmaModel model = Golden.Load(name, format, Enum.Parse<WeightType>(Environment.GetEnvironmentVariable("TT") ?? "BF16"));
+        using GemmaModel model = Golden.Load(name, format, WeightType.BF16);
         foreach (int n in (int[])[1, 7, 48, 200])
         {
             (int[] ids, float[] expected) = Golden.Logits(name, n);
