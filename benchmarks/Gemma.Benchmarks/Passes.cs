@@ -18,7 +18,7 @@ internal static class Passes
         WeightType type = Enum.Parse<WeightType>(args.ElementAtOrDefault(2) ?? "q8", ignoreCase: true);
         int threads = int.Parse(args.ElementAtOrDefault(3) ?? "0", CultureInfo.InvariantCulture);
         long start = Stopwatch.GetTimestamp();
-        using GemmaModel model = GemmaModel.Synthetic(config, type, threads);
+        using GemmaModel model = GemmaModel.Synthetic(config, new LoadOptions { Type = type, Threads = threads, RoundActivations = true });
         Console.WriteLine($"load {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, {model.WeightBytes / 1e9:F2} GB, {HugePages()} on huge pages, {model.Threads} threads, {model.Kernels}");
         if (args[0] == "load") return 0;
         double before = MemoryBandwidth.Measure(threads);

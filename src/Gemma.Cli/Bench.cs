@@ -102,6 +102,7 @@ internal sealed record BenchReport(GemmaModel Loaded, BenchPlan Plan, IReadOnlyL
         json.WriteString("quant", Loaded.WeightType.ToString().ToLowerInvariant());
         json.WriteNumber("threads", Loaded.Threads);
         json.WriteString("isa", Loaded.Isa.ToString().ToLowerInvariant());
+        json.WriteString("kernels", Loaded.Kernels);
         json.WriteString("cpu", Machine.ProcessorName);
         json.WriteNumber("prompt_tokens", Plan.PromptTokens);
         json.WriteNumber("generated_tokens", Plan.GeneratedTokens);
@@ -137,7 +138,7 @@ internal sealed record BenchReport(GemmaModel Loaded, BenchPlan Plan, IReadOnlyL
         return Screen.CreateFacts(
         [
             ("model", Invariant($"{Model}, {Amount.Count(Loaded.Config.ParameterCount)} weights, {Loaded.WeightType.ToString().ToLowerInvariant()}, {Amount.Bytes(Loaded.WeightBytes)}")),
-            ("machine", Invariant($"{Machine.ProcessorName}, {Loaded.Threads} threads, {Loaded.Isa}")),
+            ("machine", Invariant($"{Machine.ProcessorName}, {Loaded.Threads} threads, {Loaded.Kernels}")),
             ("load", Amount.Seconds(LoadSeconds)),
             ("prefill", Invariant($"{Amount.Rate(Prefill)} ({Plan.PromptTokens} tokens{beside})")),
             ("decode", Decode is double rate ? Invariant($"{Amount.Rate(rate)} ({Plan.GeneratedTokens} tokens{beside})") : "not measured: fewer than 2 tokens"),

@@ -17,13 +17,18 @@ internal static class ModelSource
     public static string Name(Invocation call) => call.Text(Setting.Model) ?? EmbeddedModel.Name;
 
     /// <summary>Brings the model into memory.</summary>
-    public static async Task<GemmaModel> LoadAsync(Invocation call, WeightType? type = null)
+    /// <param name="call">The command line.</param>
+    /// <param name="exact">
+    /// For verbs whose numbers are the result. Elsewhere whoever asks for bf16 gets bf16 all through: the processor's bf16 products, which round activations.
+    /// </param>
+    public static async Task<GemmaModel> LoadAsync(Invocation call, bool exact = false)
     {
         using ModelFiles files = await OpenAsync(call).ConfigureAwait(false);
         double bytes = files.Tensors.Tensors.Values.Sum(tensor => (double)tensor.ByteCount);
         return call.Screen.Watch("loading", bytes, progress => GemmaModel.Load(files, new LoadOptions
         {
-            Type = call.Value(Setting.Quant) ?? type,
+            Type = call.Value(Setting.Quant),
+            RoundActivations = !exact && call.Value(Setting.Quant) == WeightType.BF16,
             Threads = call.Value(Setting.Threads) ?? 0,
             Progress = progress,
         }));

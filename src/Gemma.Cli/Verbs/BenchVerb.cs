@@ -74,8 +74,8 @@ internal sealed class BenchVerb : Verb
 
     private static GemmaModel Synthetic(Invocation call, GemmaConfig shape)
     {
-        WeightType type = call.Value(Setting.Quant) ?? WeightType.BF16;
-        return call.Screen.Watch("making weights", null, progress => GemmaModel.Synthetic(shape, type, call.Value(Setting.Threads) ?? 0, progress: progress));
+        var options = new LoadOptions { Type = call.Value(Setting.Quant), Threads = call.Value(Setting.Threads) ?? 0, RoundActivations = true };
+        return call.Screen.Watch("making weights", null, progress => GemmaModel.Synthetic(shape, options with { Progress = progress }));
     }
 
     /// <summary>The weights that <see cref="GemmaModel.Synthetic"/> computes with, in the file's nearest type.</summary>

@@ -20,7 +20,7 @@ internal sealed class EmbedVerb : Verb
     public override async Task<int> RunAsync(Invocation call)
     {
         string[] texts = call.Get(_texts) is { Length: > 0 } given ? given : Lines(TextInput.Read(call.Get(Flags.File)));
-        using GemmaModel model = await ModelSource.LoadAsync(call).ConfigureAwait(false);
+        using GemmaModel model = await ModelSource.LoadAsync(call, exact: true).ConfigureAwait(false);
         using var engine = new Engine(model, new EngineOptions { ContextLength = call.Value(Setting.Context) });
         for (int i = 0; i < texts.Length; i++)
         {

@@ -23,7 +23,7 @@ internal sealed class LogitsVerb : Verb
         string path = call.Get(_out)!;
         NewFile.CheckFree(path, replace: true); // before a model is loaded for nothing
         int[]? typed = call.Get(Flags.Ids) is string text ? TextInput.ParseIds(text) : null;
-        using GemmaModel model = await ModelSource.LoadAsync(call).ConfigureAwait(false);
+        using GemmaModel model = await ModelSource.LoadAsync(call, exact: true).ConfigureAwait(false);
         int[] ids = typed ?? TextIds.Read(call, model);
         using var engine = new Engine(model, new EngineOptions { ContextLength = call.Value(Setting.Context), KvType = KvType.Float32 });
         int vocabulary = model.Config.VocabularySize;

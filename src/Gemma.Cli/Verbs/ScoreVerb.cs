@@ -23,7 +23,7 @@ internal sealed class ScoreVerb : Verb
     public override async Task<int> RunAsync(Invocation call)
     {
         int[]? typed = call.Get(Flags.Ids) is string list ? TextInput.ParseIds(list) : null;
-        using GemmaModel model = await ModelSource.LoadAsync(call).ConfigureAwait(false);
+        using GemmaModel model = await ModelSource.LoadAsync(call, exact: true).ConfigureAwait(false);
         int[] ids = typed ?? TextIds.Read(call, model, call.Get(_text));
         using var engine = new Engine(model, new EngineOptions { ContextLength = call.Value(Setting.Context), KvType = KvType.Float32 });
         TextScore score = await engine.ScoreAsync(ids, cancellationToken: call.Cancellation).ConfigureAwait(false);

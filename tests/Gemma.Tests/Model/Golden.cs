@@ -15,10 +15,11 @@ internal static class Golden
     public static IEnumerable<(string Model, string Format)> Files => Models.SelectMany(name =>
         ((string[])["fp32", "bf16", "model-f32.gguf"]).Where(format => Path.Exists(Path.Combine(Repository.Golden, name, format))).Select(format => (name, format)));
 
-    public static GemmaModel Load(string name, string format = "fp32", WeightType type = WeightType.F32, int threads = 0)
+    public static GemmaModel Load(string name, string format = "fp32", WeightType type = WeightType.F32, int threads = 0,
+        bool roundActivations = false)
     {
         using ModelFiles files = ModelFiles.Open(Path.Combine(Repository.Golden, name, format));
-        return GemmaModel.Load(files, new LoadOptions { Type = type, Threads = threads });
+        return GemmaModel.Load(files, new LoadOptions { Type = type, Threads = threads, RoundActivations = roundActivations });
     }
 
     /// <summary>Ids and the logits of every position, [n, vocabulary].</summary>

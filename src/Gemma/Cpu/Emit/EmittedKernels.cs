@@ -61,6 +61,9 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
         nint[] At(int[] offsets) => [.. offsets.Select(offset => (nint)memory.Pointer + offset)];
     }
 
+    /// <summary>The same without the products that round activations: bf16 weights then go through the AVX-512 tier's.</summary>
+    public EmittedKernels WithoutRounding() => new(_memory, _q8, _q4, []);
+
     public override bool Prepares(WeightType type) => type == WeightType.BF16 ? HasBFloat16 : base.Prepares(type);
 
     public override int PreparedBytes(WeightType type, int columns) => Prepares(type) ? EmittedRow.Bytes(type, columns) : base.PreparedBytes(type, columns);

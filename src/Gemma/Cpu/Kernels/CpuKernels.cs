@@ -14,11 +14,14 @@ internal abstract unsafe class CpuKernels
     public virtual string Name => Isa.ToString().ToLowerInvariant();
 
     /// <summary>Every set of kernels that runs on this processor, slowest first.</summary>
-    public static IEnumerable<CpuKernels> Available => Enum.GetValues<Isa>().Where(isa => isa <= IsaSelection.Best).Select(For);
+    public static IEnumerable<CpuKernels> Available => Enum.GetValues<Isa>().Where(isa => isa <= IsaSelection.Best)
+        .Select(isa => For(isa, roundActivations: true));
 
-    public static CpuKernels For(Isa isa) => isa switch
+    /// <param name="isa">The tier.</param>
+    /// <param name="roundActivations">Whether products with bf16 weights may round the activations to bf16.</param>
+    public static CpuKernels For(Isa isa, bool roundActivations = false) => isa switch
     {
-        Isa.Vnni => EmittedKernels.Shared ?? throw new UsageException($"there are no emitted kernels: {EmittedKernels.Refusal}"),
+        Isa.Vnni => (roundActivations ? EmittedKernels.Shared : EmittedKernels.Shared?.WithoutRounding()) ?? throw new UsageException($"there are no emitted kernels: {EmittedKernels.Refusal}"),
         Isa.Avx512 => new VectorKernels<Lanes512>(isa),
         Isa.Avx2 => new VectorKernels<Lanes256>(isa),
         Isa.Vector128 => new VectorKernels<Lanes128>(isa),
