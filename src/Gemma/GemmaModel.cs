@@ -41,6 +41,7 @@ public sealed class GemmaModel : IDisposable
     {
         Config = config;
         WeightType = type;
+        RoundsActivations = PackedWeights.IsQuantised(type) || (roundActivations && type == WeightType.BF16);
         var kernels = CpuKernels.For(IsaSelection.Current, roundActivations);
         _team = new ThreadTeam(threads);
         try
@@ -59,6 +60,9 @@ public sealed class GemmaModel : IDisposable
     public GemmaConfig Config { get; }
 
     public WeightType WeightType { get; }
+
+    /// <summary>Whether activations are rounded to 8 bits or to bf16 for the products; otherwise all computing is in fp32.</summary>
+    public bool RoundsActivations { get; }
 
     /// <summary>The tokenizer that came with the weights, or null where none did.</summary>
     public SentencePieceTokenizer? Tokenizer { get; private init; }

@@ -31,8 +31,8 @@ public sealed class Engine : IDisposable
         ArgumentNullException.ThrowIfNull(model);
         Model = model;
         _options = options ?? new EngineOptions();
-        (int context, int positions) = _options.Resolve(model.Config);
-        Cache = model.CreateCache(positions, _options.KvType);
+        (int context, int positions, KvType type) = _options.Resolve(model.Config, model.RoundsActivations);
+        Cache = model.CreateCache(positions, type);
         ContextLength = Math.Min(context, Cache.Capacity);
         Scheduler = new Scheduler(Cache, _options);
         _sampler = new Sampler(model.Config.VocabularySize);

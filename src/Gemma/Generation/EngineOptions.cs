@@ -17,8 +17,9 @@ public sealed record EngineOptions
     /// <summary>The same limit in bytes.</summary>
     public long? CacheBytes { get; init; }
 
-    /// <summary>How keys and values are kept.</summary>
-    public KvType KvType { get; init; } = KvType.BFloat16;
+    /// <summary>How keys and values are kept; null is fp32 where the model computes in fp32, and bf16 where it rounds activations anyway
+    /// (<see cref="GemmaModel.RoundsActivations"/>).</summary>
+    public KvType? KvType { get; init; }
 
     /// <summary>Most tokens in a pass: activations of this many rows are held in memory.</summary>
     public int MaxBatchTokens { get; init; } = 512;
@@ -35,7 +36,7 @@ public sealed record EngineOptions
 
     /// <summary>Most positions of one sequence in this model, and positions of the cache.</summary>
     /// <exception cref="UsageException">An option is out of its range.</exception>
-    internal (int Context, int CachePositions) Resolve(GemmaConfig config)
+    internal (int Context, int CachePositions, KvType KvType) Resolve(GemmaConfig config, bool roundsActivations)
     {
         Check(ContextLength is null or > 0, "context length", "1 or more", ContextLength);
         Check(ContextLength is null || ContextLength <= config.ContextLength, "context length", $"at most the model's, {config.ContextLength}", ContextLength);
@@ -45,12 +46,13 @@ public sealed record EngineOptions
         Check(PrefillChunk > 0, "prefill chunk", "1 or more", PrefillChunk);
         Check(MaxSequences > 0, "sequences in a pass", "1 or more", MaxSequences);
 
+        KvType type = KvType ?? (roundsActivations ? Generation.KvType.BFloat16 : Generation.KvType.Float32);
         int context = ContextLength ?? config.ContextLength;
-        long page = 2L * config.LayerCount * config.KeyValueWidth * KvCache.PageTokens * (KvType == KvType.Float32 ? 4 : 2);
+        long page = 2L * config.LayerCount * config.KeyValueWidth * KvCache.PageTokens * (type == Generation.KvType.Float32 ? 4 : 2);
         Check(CacheBytes is null || CacheBytes >= page, "cache bytes", $"room for a page of {KvCache.PageTokens} positions, {page} bytes, or more", CacheBytes);
         long positions = CachePositions ?? (CacheBytes ?? DefaultCacheBytes) / page * KvCache.PageTokens;
         if (CachePositions is null && CacheBytes is null) positions = Math.Max(context, positions);
-        return (context, (int)Math.Min(positions, int.MaxValue - KvCache.PageTokens));
+        return (context, (int)Math.Min(positions, int.MaxValue - KvCache.PageTokens), type);
     }
 
     private static void Check(bool holds, string option, string expected, object? actual)

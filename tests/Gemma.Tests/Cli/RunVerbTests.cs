@@ -51,6 +51,16 @@ public sealed class RunVerbTests : IDisposable
         _gemma.RunWith([0x4F, 0xFF], ["run", .. rest]).AssertFails(1, "standard input", "UTF-8", "0xFF");
     }
 
+    [Theory]
+    [MemberData(nameof(GoldenTests.Files), MemberType = typeof(GoldenTests))]
+    public void Every_golden_model_in_every_format_continues_as_the_official_code_does(string name, string format)
+    {
+        (int[] prompt, int[] expected) = Golden.Greedy(name);
+        JsonElement json = _gemma.Run("run", "-m", Path.Combine(Repository.Golden, name, format), "--ids", string.Join(',', prompt), "--temperature", "0",
+            "--max-tokens", FormattableString.Invariant($"{expected.Length}"), "--ignore-eos", "--json").AssertWorks().Json;
+        Assert.Equal(expected, Golden.Ints(json.GetProperty("ids")));
+    }
+
     [Fact]
     public void Ids_need_no_tokenizer_and_give_the_official_continuation()
     {
