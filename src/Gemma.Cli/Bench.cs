@@ -14,7 +14,8 @@ internal sealed record BenchPlan(int PromptTokens, int GeneratedTokens, int Batc
 
     public BenchRun Run(GemmaModel model, CancellationToken cancellation)
     {
-        int length = PromptTokens + GeneratedTokens, pages = (length + KvCache.PageTokens) / KvCache.PageTokens;
+        // The first token belongs to the prompt's pass, so there is always one.
+        int generated = Math.Max(1, GeneratedTokens), length = PromptTokens + generated, pages = (length + KvCache.PageTokens) / KvCache.PageTokens;
         using var engine = new Engine(model, new EngineOptions
         {
             ContextLength = length,
@@ -24,7 +25,7 @@ internal sealed record BenchPlan(int PromptTokens, int GeneratedTokens, int Batc
             MaxSequences = Batch,
             RunInBackground = false,
         });
-        var options = GenerationOptions.Greedy with { MaxTokens = Math.Max(1, GeneratedTokens), IgnoreEos = true };
+        var options = GenerationOptions.Greedy with { MaxTokens = generated, IgnoreEos = true };
         long start = Stopwatch.GetTimestamp();
         Sequence[] sequences = [.. Enumerable.Range(0, Batch).Select(i => engine.Submit(RandomIds(model.Config, i), options))];
         int Generated() => sequences.Sum(sequence => sequence.Length - PromptTokens);

@@ -66,6 +66,14 @@ public sealed class MeasuringVerbsTests : IDisposable
         Assert.Equal("q8", report.GetProperty("quant").GetString());
     }
 
+    [Fact]
+    public void A_prompt_alone_can_be_measured()
+    {
+        JsonElement report = _gemma.Run("bench", "--prompt", "32", "--generate", "0", "--json").AssertWorks().Json;
+        Assert.True(report.GetProperty("prefill_tokens_per_second").GetDouble() > 0);
+        Assert.Equal(JsonValueKind.Null, report.GetProperty("decode_tokens_per_second").ValueKind);
+    }
+
     [Theory]
     [InlineData(TensorType.BF16)]
     [InlineData(TensorType.Q4_0)]
