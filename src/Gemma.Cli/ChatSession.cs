@@ -119,6 +119,7 @@ internal sealed class ChatSession
         json.WriteString("text", result.Text);
         json.WriteString("finish_reason", Statistics.Name(result.FinishReason));
         json.WriteNumber("prompt_tokens", result.PromptTokens);
+        json.WriteNumber("cached_prompt_tokens", result.CachedPromptTokens);
         json.WriteNumber("generated_tokens", result.GeneratedTokens);
         json.WriteNumber("seed", result.Seed);
         Statistics.Write(json, result, loadSeconds: null);

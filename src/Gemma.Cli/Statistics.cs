@@ -7,15 +7,18 @@ namespace Gemma.Cli;
 /// <summary>What an answer took, to read and for scripts.</summary>
 internal static class Statistics
 {
-    /// <summary>"12.3 tok/s · prefill 210 tok/s · 38 tokens".</summary>
+    /// <summary>"12.3 tok/s · prefill 210 tok/s (2000 cached) · 38 tokens".</summary>
     public static string Line(GenerationResult result)
     {
         List<string> parts = [];
         if (DecodeRate(result) is double decode) parts.Add(Amount.Rate(decode));
-        if (PrefillRate(result) is double prefill) parts.Add($"prefill {Amount.Rate(prefill)}");
+        if (PrefillRate(result) is double prefill) parts.Add($"prefill {Amount.Rate(prefill)}{Cached(result)}");
         parts.Add(result.GeneratedTokens == 1 ? "1 token" : string.Create(CultureInfo.InvariantCulture, $"{result.GeneratedTokens} tokens"));
         return string.Join(" · ", parts);
     }
+
+    private static string Cached(GenerationResult result) =>
+        result.CachedPromptTokens == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" ({result.CachedPromptTokens} cached)");
 
     /// <summary>Why the answer is shorter than the model would have made it, where the user did not ask for that.</summary>
     public static string? Cut(GenerationResult result, GenerationOptions options, int contextLength) =>
@@ -43,7 +46,9 @@ internal static class Statistics
         json.WriteEndObject();
     }
 
-    private static double? PrefillRate(GenerationResult result) => result is { PrefillSeconds: > 0, GeneratedTokens: > 0 } ? result.PromptTokens / result.PrefillSeconds : null;
+    /// <summary>Of the tokens that were computed.</summary>
+    private static double? PrefillRate(GenerationResult result) =>
+        result is { PrefillSeconds: > 0, GeneratedTokens: > 0 } ? (result.PromptTokens - result.CachedPromptTokens) / result.PrefillSeconds : null;
 
     /// <summary>The first token is the prefill's.</summary>
     private static double? DecodeRate(GenerationResult result) => result is { DecodeSeconds: > 0, GeneratedTokens: > 1 } ? (result.GeneratedTokens - 1) / result.DecodeSeconds : null;

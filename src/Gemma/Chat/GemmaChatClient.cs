@@ -138,6 +138,7 @@ public sealed class GemmaChatClient : IChatClient
     private static UsageDetails Usage(GenerationResult result) => new()
     {
         InputTokenCount = result.PromptTokens,
+        CachedInputTokenCount = result.CachedPromptTokens,
         OutputTokenCount = result.GeneratedTokens,
         TotalTokenCount = result.PromptTokens + result.GeneratedTokens,
     };

@@ -20,8 +20,9 @@ public sealed class Engine : IDisposable
     private readonly List<int> _rows = []; // rows each request of the pass gets back
     private readonly AutoResetEvent _wake = new(false);
     private readonly Lock _stepping = new(); // held for a whole step
-    private readonly Lock _gate = new(); // guards what callers and the step exchange: the three fields below
+    private readonly Lock _gate = new(); // guards what callers and the step exchange: the four fields below
     private readonly List<Request> _arrived = [];
+    private EngineStatistics _statistics;
     private Thread? _thread;
     private volatile bool _disposed;
 
@@ -34,7 +35,9 @@ public sealed class Engine : IDisposable
         (int context, int positions, KvType type) = _options.Resolve(model.Config, model.RoundsActivations);
         Cache = model.CreateCache(positions, type);
         ContextLength = Math.Min(context, Cache.Capacity);
-        Scheduler = new Scheduler(Cache, _options);
+        Prefixes = _options.PrefixCache ? new PrefixCache(Cache) : null;
+        Scheduler = new Scheduler(Cache, Prefixes, _options);
+        Count();
         _sampler = new Sampler(model.Config.VocabularySize);
     }
 
@@ -43,7 +46,18 @@ public sealed class Engine : IDisposable
     /// <summary>Longest sequence, prompt and answer together: what was asked for, or what the cache has room for.</summary>
     public int ContextLength { get; }
 
+    /// <summary>What has been done and what is held, as of the end of the last pass.</summary>
+    public EngineStatistics Statistics
+    {
+        get
+        {
+            lock (_gate) return _statistics;
+        }
+    }
+
     internal KvCache Cache { get; }
+
+    internal PrefixCache? Prefixes { get; }
 
     internal Scheduler Scheduler { get; }
 
@@ -213,6 +227,7 @@ public sealed class Engine : IDisposable
                 while (Scheduler.Count > 0) Remove(Scheduler.At(0)).Fail(error);
             }
             if (_disposed) CleanUp();
+            Count();
             return Scheduler.Count > 0;
         }
     }
@@ -262,10 +277,12 @@ public sealed class Engine : IDisposable
             Request request = _pass[i];
             int first = row;
             row += _rows[i];
-            if (request.IsCancelled || _rows[i] == 0) continue; // the next step begins with the cancelled
+            if (request.IsCancelled) continue; // the next step begins with the cancelled
             try
             {
-                if (request.Take(values, first, _rows[i])) Remove(request).Complete();
+                bool last = _rows[i] > 0 && request.Take(values, first, _rows[i]);
+                if (Prefixes is not null) request.Publish(Prefixes);
+                if (last) Remove(request).Complete();
             }
             catch (Exception error)
             {
@@ -278,14 +295,47 @@ public sealed class Engine : IDisposable
     private Request Remove(Request request)
     {
         Scheduler.Remove(request);
+        if (request is Sequence sequence && sequence.Length > sequence.PromptTokens) Count(sequence);
         request.Release();
         return request;
+    }
+
+    private void Count(Sequence answered)
+    {
+        lock (_gate)
+        {
+            _statistics = _statistics with
+            {
+                Prompts = _statistics.Prompts + 1,
+                PrefixHits = _statistics.PrefixHits + (answered.CachedPromptTokens > 0 ? 1 : 0),
+                PromptTokens = _statistics.PromptTokens + answered.PromptTokens,
+                CachedPromptTokens = _statistics.CachedPromptTokens + answered.CachedPromptTokens,
+            };
+        }
+    }
+
+    private void Count()
+    {
+        int pages = Cache.Capacity / KvCache.PageTokens, cached = Prefixes?.UnusedPages ?? 0;
+        lock (_gate)
+        {
+            _statistics = _statistics with
+            {
+                Running = Scheduler.Running,
+                Waiting = Scheduler.Count - Scheduler.Running + _arrived.Count,
+                Preemptions = Scheduler.Preemptions,
+                Pages = pages,
+                UsedPages = pages - Cache.FreePages - cached,
+                CachedPages = cached,
+            };
+        }
     }
 
     private void CleanUp()
     {
         Receive();
         while (Scheduler.Count > 0) Remove(Scheduler.At(0)).CompleteCancelled();
+        Prefixes?.Evict(int.MaxValue);
         Cache.Dispose();
     }
 }

@@ -11,7 +11,7 @@ public sealed record EngineOptions
     public int? ContextLength { get; init; }
 
     /// <summary>Positions of all sequences together that the cache may hold, rounded up to whole pages. Null, with <see cref="CacheBytes"/> null too, is one
-    /// whole context or 1 GiB, whichever is more. Memory is taken as sequences grow.</summary>
+    /// whole context or 1 GiB, whichever is more. This is a limit, not what is taken: memory is taken page by page as sequences grow, and used again.</summary>
     public int? CachePositions { get; init; }
 
     /// <summary>The same limit in bytes.</summary>
@@ -20,6 +20,10 @@ public sealed record EngineOptions
     /// <summary>How keys and values are kept; null is fp32 where the model computes in fp32, and bf16 where it rounds activations anyway
     /// (<see cref="GemmaModel.RoundsActivations"/>).</summary>
     public KvType? KvType { get; init; }
+
+    /// <summary>Keeps what was computed of prompts and answers, within the cache's limit, for requests that begin alike. It makes way for whatever runs. Without,
+    /// a request's part of the cache is free when it ends.</summary>
+    public bool PrefixCache { get; init; } = true;
 
     /// <summary>Most tokens in a pass: activations of this many rows are held in memory.</summary>
     public int MaxBatchTokens { get; init; } = 512;

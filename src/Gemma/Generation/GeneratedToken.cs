@@ -43,6 +43,9 @@ public sealed record GenerationResult
 
     public required int PromptTokens { get; init; }
 
+    /// <summary>Those of <see cref="PromptTokens"/> that did not have to be computed, because the engine still had them of another request.</summary>
+    public int CachedPromptTokens { get; init; }
+
     public int GeneratedTokens => Ids.Count;
 
     /// <summary>Most tokens this answer could have had: what was asked for, or what the context and the cache left room for.</summary>

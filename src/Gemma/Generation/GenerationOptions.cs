@@ -60,6 +60,13 @@ public sealed record GenerationOptions
     /// <summary>Added to the logits of these ids; negative infinity forbids a token.</summary>
     public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
 
+    /// <summary>
+    /// The engine keeps what it has computed of prompts and answers for others that begin alike, but only for those of the same salt; null is the salt of all
+    /// who give none. Whoever shares a salt can tell by the time an answer takes whether its beginning was asked for before: give tenants who must not know of
+    /// each other salts of their own. Changes no answer.
+    /// </summary>
+    public string? CacheSalt { get; init; }
+
     internal bool HasPenalties => RepetitionPenalty != 1 || PresencePenalty != 0 || FrequencyPenalty != 0;
 
     internal bool ChangesLogits => HasPenalties || LogitBias is { Count: > 0 };

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Gemma.Generation;
@@ -54,7 +55,7 @@ public sealed unsafe class KvCache : IDisposable
     /// <summary>Positions this cache may hold.</summary>
     public int Capacity => _pages.Length * PageTokens;
 
-    /// <summary>Pages not in use by any sequence.</summary>
+    /// <summary>Pages that hold nothing: neither a sequence's positions nor what an engine keeps for requests to come.</summary>
     public int FreePages
     {
         get
@@ -126,6 +127,11 @@ public sealed class KvSequence : IDisposable
 
     internal ReadOnlySpan<int> Pages => CollectionsMarshal.AsSpan(_pages);
 
+    /// <summary>The last of the pages that belong to a prefix cache and may serve other sequences too: the first <see cref="SharedPages"/>, which are full.</summary>
+    internal PrefixNode? Prefix { get; private set; }
+
+    internal int SharedPages => Prefix?.Depth ?? 0;
+
     /// <summary>Makes room for more positions, or throws <see cref="CacheFullException"/> and leaves the sequence as it was.</summary>
     public void Reserve(int count)
     {
@@ -143,11 +149,31 @@ public sealed class KvSequence : IDisposable
         Length += count;
     }
 
+    /// <summary>Uses a page of the prefix cache: as the next one, or instead of one of its own that holds the same.</summary>
+    internal void Share(PrefixNode node)
+    {
+        Debug.Assert(node.Parent == Prefix, "shared pages stand one after another from the beginning");
+        int at = SharedPages;
+        if (at == _pages.Count)
+        {
+            _pages.Add(node.Page);
+            Length += KvCache.PageTokens;
+        }
+        else if (_pages[at] != node.Page)
+        {
+            Cache.ReturnPage(_pages[at]);
+            _pages[at] = node.Page;
+        }
+        node.Owner.Acquire(node);
+        Prefix = node;
+    }
+
     /// <summary>Forgets all positions from <paramref name="length"/> on.</summary>
     public void Truncate(int length)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
+        Debug.Assert(length >= SharedPages * KvCache.PageTokens || length % KvCache.PageTokens == 0, "what others may use is not written again");
         Length = length;
         DropPages((length + KvCache.PageTokens - 1) / KvCache.PageTokens);
     }
@@ -156,7 +182,19 @@ public sealed class KvSequence : IDisposable
 
     private void DropPages(int keep)
     {
-        for (int i = _pages.Count - 1; i >= keep; i--) Cache.ReturnPage(_pages[i]);
+        for (int i = _pages.Count - 1; i >= keep; i--)
+        {
+            if (i < SharedPages)
+            {
+                PrefixNode node = Prefix!;
+                Prefix = node.Parent;
+                node.Owner.Release(node);
+            }
+            else
+            {
+                Cache.ReturnPage(_pages[i]);
+            }
+        }
         _pages.RemoveRange(keep, _pages.Count - keep);
     }
 }

@@ -37,6 +37,9 @@ public abstract class Request
     /// <summary>Ids the scheduler takes into the next pass.</summary>
     internal int Planned { get; set; }
 
+    /// <summary>Sits this pass out, as an older request computes what it can take over.</summary>
+    internal bool Waits { get; set; }
+
     /// <summary>Wants hidden states rather than logits.</summary>
     internal virtual bool WantsHidden => false;
 
@@ -52,6 +55,15 @@ public abstract class Request
         OnComputing();
         return WantsHidden || rows == LogitRows.All ? Planned : rows == LogitRows.Last ? 1 : 0;
     }
+
+    /// <summary>Takes over what the prefix cache holds of the ids to be computed next. Those whose every position is wanted take nothing over.</summary>
+    internal virtual void Extend(PrefixCache prefixes) { }
+
+    /// <summary>Leaves the pages filled so far to those who come later.</summary>
+    internal virtual void Publish(PrefixCache prefixes) { }
+
+    /// <summary>Whether an older request is about to compute so much of what this one needs next that waiting for it is the shorter way.</summary>
+    internal virtual bool WaitsFor(Request older) => false;
 
     /// <summary>Positions whose rows have been taken already, before a preemption.</summary>
     private protected virtual int Delivered => 0;

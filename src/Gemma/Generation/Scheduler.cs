@@ -3,9 +3,9 @@ namespace Gemma.Generation;
 /// <summary>
 /// Who runs next. Requests stand in the order they came in; the first of them run, which is to say that they hold part of the cache, and the others wait.
 /// Nobody overtakes: the next one in line is let in when its ids fit, and when the cache runs out the last one let in gives its part back and computes it
-/// again later. So the oldest request always gets on, and every other becomes the oldest.
+/// again later. So the oldest request always gets on, and every other becomes the oldest. What the prefix cache keeps for nobody in particular goes before that.
 /// </summary>
-internal sealed class Scheduler(KvCache cache, EngineOptions options)
+internal sealed class Scheduler(KvCache cache, PrefixCache? prefixes, EngineOptions options)
 {
     /// <summary>Most rows of a pass that requests for logits of every position take: 64 rows of Gemma's 256,000 logits are 66 MB.</summary>
     public const int LogitRows = 64;
@@ -26,6 +26,9 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
 
     /// <summary>How often a request had to give its part of the cache back.</summary>
     public int Preemptions { get; private set; }
+
+    /// <summary>Pages there are for sequences that grow.</summary>
+    private int AvailablePages => cache.FreePages + (prefixes?.UnusedPages ?? 0);
 
     public void Add(Request request) => _requests.Add(request);
 
@@ -60,10 +63,16 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
     {
         while (Running < _requests.Count && Running < _maxRunning)
         {
+            Request next = _requests[Running];
+            if (prefixes is not null) next.Extend(prefixes);
             // A page ahead for each, or the one let in would soon have to go again.
-            int promised = Pages(_requests[Running].Length + 1);
+            int promised = Pages(next.Length + 1) - Pages(next.Cache.Length);
             for (int i = 0; i < Running; i++) promised += Pages(_requests[i].Length + KvCache.PageTokens) - Pages(_requests[i].Cache.Length);
-            if (Running > 0 && promised > cache.FreePages) return;
+            if (Running > 0 && promised > AvailablePages)
+            {
+                next.Cache.Truncate(0); // who waits holds nothing
+                return;
+            }
             Running++;
         }
     }
@@ -77,8 +86,9 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
         {
             Request request = _requests[i];
             request.Planned = request.Remaining == 1 ? 1 : 0;
-            if (request.Planned == 0) prompts++;
-            else if (request is Sequence) answers++;
+            request.Waits = request.Planned == 0 && WaitsForOlder(i);
+            if (request.Planned == 0 && !request.Waits) prompts++;
+            else if (request.Planned == 1 && request is Sequence) answers++;
             _tokensLeft -= request.Planned;
         }
         if (prompts == 0) return;
@@ -87,12 +97,23 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
         Hand(_tokensLeft); // and what some did not need to the oldest
     }
 
+    /// <summary>Lets a prompt take over what others have computed meanwhile, and tells whether an older one is computing what it needs next.</summary>
+    private bool WaitsForOlder(int at)
+    {
+        if (prefixes is null) return false;
+        _requests[at].Extend(prefixes);
+        for (int i = 0; i < at; i++)
+            if (_requests[at].WaitsFor(_requests[i])) return true;
+        return false;
+    }
+
     /// <summary>Up to this many more tokens for each prompt, as long as there are any.</summary>
     private void Hand(int most)
     {
         for (int i = 0; i < Running; i++)
         {
             Request request = _requests[i];
+            if (request.Waits) continue;
             int part = Math.Min(Math.Min(most, _tokensLeft), request.Remaining - request.Planned);
             if (request.WantsAllRows) _rowsLeft -= part = Math.Min(part, _rowsLeft);
             request.Planned += part;
@@ -104,7 +125,7 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
     {
         int needed = 0;
         for (int i = 0; i < Running; i++) needed += PagesToAdd(_requests[i]);
-        while (needed > cache.FreePages)
+        while (needed > AvailablePages)
         {
             Request last = _requests[--Running];
             needed -= PagesToAdd(last);
@@ -112,6 +133,7 @@ internal sealed class Scheduler(KvCache cache, EngineOptions options)
             last.Cache.Truncate(0);
             Preemptions++;
         }
+        prefixes?.Evict(needed - cache.FreePages);
     }
 
     private static int PagesToAdd(Request request) => Pages(request.Cache.Length + request.Planned) - Pages(request.Cache.Length);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading.Channels;
 using Gemma.Cpu;
@@ -12,6 +13,9 @@ namespace Gemma.Generation;
 /// </summary>
 public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
 {
+    /// <summary>Ids in common from which on one prompt waits for the other: fewer are computed beside it in about the time that another pass takes.</summary>
+    private const int WorthWaiting = 4 * KvCache.PageTokens;
+
     private readonly Channel<GeneratedToken> _stream =
         Channel.CreateUnbounded<GeneratedToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
@@ -26,6 +30,7 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
     private readonly StringBuilder _text = new();
     private readonly long _submitted = Stopwatch.GetTimestamp();
     private long _firstPass, _firstToken, _lastToken;
+    private int _computed;
     private FinishReason _finish = FinishReason.Length;
     private int _enumerated;
 
@@ -46,6 +51,9 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
     public GenerationOptions Options { get; }
 
     public int PromptTokens { get; }
+
+    /// <summary>Tokens of the prompt that did not have to be computed: the prefix cache held them.</summary>
+    internal int CachedPromptTokens => _firstToken == 0 ? 0 : Math.Max(0, PromptTokens - _computed);
 
     /// <summary>Most tokens the answer may have: what was asked for, or what the context and the cache leave room for.</summary>
     public int MaxTokens { get; }
@@ -74,9 +82,25 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
         }
     }
 
+    internal override void Extend(PrefixCache prefixes) => prefixes.Extend(Cache, CollectionsMarshal.AsSpan(Ids), Options.CacheSalt);
+
+    internal override void Publish(PrefixCache prefixes) => prefixes.Publish(Cache, CollectionsMarshal.AsSpan(Ids), Options.CacheSalt);
+
+    internal override bool WaitsFor(Request older)
+    {
+        if (older is not Sequence other || other.Options.CacheSalt != Options.CacheSalt) return false;
+        int next = Cache.Length;
+        // Only from a full page on can it take pages over, and what the other has computed is taken over already.
+        if (next != Cache.SharedPages * KvCache.PageTokens || other.Cache.Length >= next + KvCache.PageTokens) return false;
+        // Who waits already waits to the end.
+        int least = next + (Waits ? KvCache.PageTokens : WorthWaiting), most = Math.Min(Length - 1, other.Length);
+        return most >= least && CollectionsMarshal.AsSpan(Ids)[..least].SequenceEqual(CollectionsMarshal.AsSpan(other.Ids)[..least]);
+    }
+
     private protected override void OnComputing()
     {
         if (_firstPass == 0) _firstPass = Stopwatch.GetTimestamp();
+        if (_firstToken == 0) _computed += Planned;
     }
 
     internal override bool Take(Matrix values, int firstRow, int count)
@@ -124,6 +148,7 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
             Text = _text.ToString(),
             StopString = _stops.Match,
             PromptTokens = PromptTokens,
+            CachedPromptTokens = CachedPromptTokens,
             MaxTokens = MaxTokens,
             Seed = Seed,
             TimeToFirstTokenSeconds = Seconds(_submitted, _firstToken == 0 ? now : _firstToken),

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Gemma.Chat;
 using Gemma.Generation;
+using Gemma.Tests.Generation;
 using Gemma.Tests.Model;
 using Microsoft.Extensions.AI;
 
@@ -67,6 +68,21 @@ public sealed class GemmaChatClientTests : IDisposable
         }
         Assert.True(updates.Count > 5);
         Assert.All(updates[..^1], update => Assert.Null(update.FinishReason));
+    }
+
+    [Fact]
+    public async Task A_conversation_that_goes_on_is_computed_from_where_it_was()
+    {
+        ChatOptions options = new() { MaxOutputTokens = 20, Seed = 7 };
+        List<ChatMessage> messages = [new(ChatRole.User, "A long story about a fox, a crow and a piece of cheese that fell from the sky one fine day, please.")];
+        ChatResponse first = await _client.GetResponseAsync(messages, options).WaitAsync(Soon);
+        Assert.Equal(0, first.Usage!.CachedInputTokenCount);
+        messages.AddRange([.. first.Messages, new(ChatRole.User, "And then?")]);
+        ChatResponse second = await _client.GetResponseAsync(messages, options).WaitAsync(Soon);
+        // All full pages of the first prompt, and of its answer where the text of it reads as the same ids again.
+        long before = first.Usage.InputTokenCount!.Value, whole = before - before % KvCache.PageTokens;
+        Assert.InRange(second.Usage!.CachedInputTokenCount!.Value, whole, before + 20);
+        Assert.True(whole > 0);
     }
 
     [Fact]
@@ -179,7 +195,7 @@ public sealed class GemmaChatClientTests : IDisposable
         {
         }
         await _client.GetResponseAsync("Hi", new() { MaxOutputTokens = 1 }).WaitAsync(Soon);
-        Assert.Equal(_engine.Cache.Capacity / KvCache.PageTokens, _engine.Cache.FreePages);
+        EnginePages.AssertNoneInUse(_engine);
     }
 
     [Fact]

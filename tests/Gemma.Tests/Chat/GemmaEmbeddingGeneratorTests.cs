@@ -1,5 +1,6 @@
 using Gemma.Chat;
 using Gemma.Generation;
+using Gemma.Tests.Generation;
 using Gemma.Tests.Model;
 using Microsoft.Extensions.AI;
 
@@ -56,7 +57,7 @@ public sealed class GemmaEmbeddingGeneratorTests : IDisposable
         using var source = new CancellationTokenSource();
         await source.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _generator.GenerateAsync(["a"], null, source.Token));
-        Assert.Equal(_engine.Cache.Capacity / KvCache.PageTokens, _engine.Cache.FreePages);
+        EnginePages.AssertNoneInUse(_engine);
         using GemmaModel bare = Golden.Load("gemma1-mqa");
         Assert.Throws<UsageException>(() => new GemmaEmbeddingGenerator(bare));
     }

@@ -64,6 +64,13 @@ public sealed class FileVerbsTests : IDisposable
         ProgramResult again = _gemma.RunWith("More\n/show prompt\n", [.. chat, "--load", "talk.json"]).AssertWorks();
         Assert.Contains("Hello<end_of_turn>\n<start_of_turn>model\n", again.Output, StringComparison.Ordinal);
         Assert.Contains("<start_of_turn>user\nMore<end_of_turn>\n", again.Output, StringComparison.Ordinal);
+        // Each turn computes what is new.
+        ProgramResult counted = _gemma.RunWith("Tell me a story about a fox and a crow, and about a piece of cheese, please.\nMore\n/show stats\n", [.. chat, "--json"]).AssertWorks();
+        JsonElement[] turns = [.. counted.Output.Split('\n').Where(line => line.StartsWith('{')).Select(line => JsonDocument.Parse(line).RootElement)];
+        Assert.Equal(0, turns[0].GetProperty("cached_prompt_tokens").GetInt32());
+        Assert.InRange(turns[1].GetProperty("cached_prompt_tokens").GetInt32(), 32, turns[1].GetProperty("prompt_tokens").GetInt32() - 1);
+        Assert.Matches(@"prefill \d+(\.\d+)? tok/s \(\d+ cached\) · ", counted.Output + counted.Errors);
+
         _gemma.RunWith("/frobnicate\n", chat).AssertFails(2, "/frobnicate", "/help");
 
         JsonElement run = _gemma.Run("run", "-m", "tuned", "--max-tokens", "3", "--json", "<end_of_turn>").AssertWorks().Json;

@@ -10,7 +10,7 @@ public class EngineEndingTests
     private static readonly GenerationOptions Endless = GenerationOptions.Greedy with { IgnoreEos = true };
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
 
-    private static void AllPagesAreFree(Engine engine) => Assert.Equal(engine.Cache.Capacity / KvCache.PageTokens, engine.Cache.FreePages);
+    private static void AllPagesAreFree(Engine engine) => EnginePages.AssertNoneInUse(engine);
 
     [Fact]
     public async Task Cancellation_frees_the_pages_within_one_step_and_keeps_what_there_is()

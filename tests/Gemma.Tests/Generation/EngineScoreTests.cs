@@ -83,7 +83,7 @@ public class EngineScoreTests
             Task<T> text = ask(engine);
             Drain(engine);
             Assert.True(engine.Scheduler.Preemptions > 0);
-            Assert.Equal(engine.Cache.Capacity / KvCache.PageTokens, engine.Cache.FreePages);
+            EnginePages.AssertNoneInUse(engine);
             foreach (Sequence answer in answers) Assert.Equal(150, (await answer.Completion).GeneratedTokens);
             return await text;
         }

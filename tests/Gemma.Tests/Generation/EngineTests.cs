@@ -33,7 +33,7 @@ public class EngineTests
         return tokens;
     }
 
-    private static void AllPagesAreFree(Engine engine) => Assert.Equal(engine.Cache.Capacity / KvCache.PageTokens, engine.Cache.FreePages);
+    private static void AllPagesAreFree(Engine engine) => EnginePages.AssertNoneInUse(engine);
 
     [Theory]
     [MemberData(nameof(Models))]
