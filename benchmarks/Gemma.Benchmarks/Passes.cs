@@ -6,7 +6,7 @@ using Gemma.Generation;
 namespace Gemma.Benchmarks;
 
 /// <summary>
-/// Whole passes over a synthetic model: <c>decode|prefill|load [preset] [f32|bf16|q8|q4] [threads]</c>. Decode is compared with the memory bandwidth of the same
+/// Whole passes over a synthetic model: <c>decode|prefill|rows|load [preset] [f32|bf16|q8|q4] [threads]</c>. Decode is compared with the memory bandwidth of the same
 /// run, taken before and after, since a shared machine's changes from minute to minute.
 /// </summary>
 internal static class Passes
@@ -22,7 +22,8 @@ internal static class Passes
         Console.WriteLine($"load {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, {model.WeightBytes / 1e9:F2} GB, {HugePages()} on huge pages, {model.Threads} threads, {model.Kernels}");
         if (args[0] == "load") return 0;
         double before = MemoryBandwidth.Measure(threads);
-        if (args[0] == "decode") Decode(model, threads, before);
+        if (args[0] == "rows") Rows(model);
+        else if (args[0] == "decode") Decode(model, threads, before);
         else Prefill(model);
         return 0;
     }
@@ -62,6 +63,37 @@ internal static class Passes
             long weights = model.Config.ParameterCount - (long)model.Config.VocabularySize * model.Config.Width;
             Console.WriteLine($"prefill 512: {512 / seconds:F0} tokens/s, {2e-9 * weights * 512 / seconds:F0} GOP/s");
         }
+    }
+
+    /// <summary>What a pass costs that verifies a draft: so many positions of one sequence, all with logits, after 256 others.</summary>
+    private static void Rows(GemmaModel model)
+    {
+        int[] ids = [.. Enumerable.Range(0, 300).Select(i => i * 37 % 1000 + 3)], counts = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 24, 32];
+        using KvCache cache = model.CreateCache(512);
+        using KvSequence sequence = cache.CreateSequence();
+        var batch = new Batch();
+        batch.Add(sequence, ids.AsSpan(0, 256), LogitRows.Last);
+        model.Forward(batch);
+        var seconds = new double[counts.Length, 16];
+        for (int round = 0; round < seconds.GetLength(1); round++)
+        {
+            for (int i = 0; i < counts.Length; i++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                batch.Clear();
+                batch.Add(sequence, ids.AsSpan(256, counts[i]), LogitRows.All);
+                model.Forward(batch);
+                seconds[i, round] = Stopwatch.GetElapsedTime(start).TotalSeconds;
+                sequence.Truncate(256);
+            }
+        }
+        double Median(int i)
+        {
+            double[] sorted = [.. Enumerable.Range(2, seconds.GetLength(1) - 2).Select(round => seconds[i, round]).Order()];
+            return sorted[sorted.Length / 2];
+        }
+        for (int i = 0; i < counts.Length; i++)
+            Console.WriteLine($"{counts[i],3} rows: {1000 * Median(i),7:F1} ms = {Median(i) / Median(0):F2} of a row");
     }
 
     private static string HugePages()

@@ -24,8 +24,9 @@ internal sealed record BenchPlan(int PromptTokens, int GeneratedTokens, int Batc
             PrefillChunk = new EngineOptions().MaxBatchTokens,
             MaxSequences = Batch,
             RunInBackground = false,
+            PrefixCache = false,
         });
-        var options = GenerationOptions.Greedy with { MaxTokens = generated, IgnoreEos = true };
+        var options = GenerationOptions.Greedy with { MaxTokens = generated, IgnoreEos = true, DraftTokens = 0 };
         long start = Stopwatch.GetTimestamp();
         Sequence[] sequences = [.. Enumerable.Range(0, Batch).Select(i => engine.Submit(RandomIds(model.Config, i), options))];
         int Generated() => sequences.Sum(sequence => sequence.Length - PromptTokens);

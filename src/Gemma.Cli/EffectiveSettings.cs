@@ -50,6 +50,7 @@ internal sealed record EffectiveSetting(string Name, string Value, string Source
             _ when setting == Setting.PresencePenalty => (Number(options.PresencePenalty), false),
             _ when setting == Setting.FrequencyPenalty => (Number(options.FrequencyPenalty), false),
             _ when setting == Setting.Seed => ("another for each answer", false),
+            _ when setting == Setting.Speculate => ("auto", false),
             _ => ("none", false),
         };
     }

@@ -28,6 +28,7 @@ internal static class Sampling
             FrequencyPenalty = call.Value(Setting.FrequencyPenalty) ?? makers.FrequencyPenalty,
             Seed = call.Value(Setting.Seed) ?? makers.Seed,
             Stop = call.Get(Stop) ?? [],
+            DraftTokens = call.Value(Setting.Speculate) is Speculation speculation ? speculation.DraftTokens : makers.DraftTokens,
         };
         options.Validate();
         return options;

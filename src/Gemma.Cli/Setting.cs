@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Gemma.Cpu;
+using Gemma.Generation;
 
 namespace Gemma.Cli;
 
@@ -47,8 +48,11 @@ internal abstract class Setting
     public static Setting<ulong> Seed { get; } = new("seed", "S", "The same seed gives the same answer; without it each answer has its own.", "a whole number from 0",
         isNumber: true, (string text, out ulong value) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value));
 
-    /// <summary>How the next token is drawn, and when that ends.</summary>
-    public static IReadOnlyList<Setting> Sampling { get; } = [MaxTokens, Temperature, TopK, TopP, MinP, RepetitionPenalty, PresencePenalty, FrequencyPenalty, Seed];
+    public static Setting<Speculation> Speculate { get; } = new("speculate", "auto|off|N", "Tokens guessed ahead from the text so far: makes an answer faster, not another one.",
+        $"auto, off or a whole number from 1 to {GenerationOptions.MaxDraftTokens}", isNumber: false, Speculation.TryParse);
+
+    /// <summary>How the next token is drawn, when that ends, and how fast it goes.</summary>
+    public static IReadOnlyList<Setting> Sampling { get; } = [MaxTokens, Temperature, TopK, TopP, MinP, RepetitionPenalty, PresencePenalty, FrequencyPenalty, Seed, Speculate];
 
     /// <summary>All, in the order of <c>gemma show --effective</c>.</summary>
     public static IReadOnlyList<Setting> All { get; } = [Model, Quant, Threads, Context, System, .. Sampling];

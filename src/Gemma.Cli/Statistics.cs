@@ -14,6 +14,7 @@ internal static class Statistics
         if (DecodeRate(result) is double decode) parts.Add(Amount.Rate(decode));
         if (PrefillRate(result) is double prefill) parts.Add($"prefill {Amount.Rate(prefill)}{Cached(result)}");
         parts.Add(result.GeneratedTokens == 1 ? "1 token" : string.Create(CultureInfo.InvariantCulture, $"{result.GeneratedTokens} tokens"));
+        if (result.DraftedTokens > 0) parts.Add(string.Create(CultureInfo.InvariantCulture, $"{result.AcceptedTokens} of {result.DraftedTokens} guesses right"));
         return string.Join(" · ", parts);
     }
 
@@ -43,6 +44,8 @@ internal static class Statistics
         json.WriteNumber("decode_seconds", result.DecodeSeconds);
         json.WriteFinite("prefill_tokens_per_second", PrefillRate(result));
         json.WriteFinite("decode_tokens_per_second", DecodeRate(result));
+        json.WriteNumber("drafted_tokens", result.DraftedTokens);
+        json.WriteNumber("accepted_tokens", result.AcceptedTokens);
         json.WriteEndObject();
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Gemma.Cpu;
 
@@ -261,7 +262,13 @@ public sealed class Engine : IDisposable
         {
             foreach (Request request in _pass) _rows.Add(request.AddTo(_batch));
             // The result is the model's own memory until its next pass.
-            lock (Model.Turn) HandOut(hidden || _batch.LogitRows.IsEmpty ? Model.Hidden(_batch) : Model.Forward(_batch));
+            lock (Model.Turn)
+            {
+                long start = Stopwatch.GetTimestamp();
+                Matrix values = hidden || _batch.LogitRows.IsEmpty ? Model.Hidden(_batch) : Model.Forward(_batch);
+                if (!hidden) Scheduler.Learn(_batch.Count, Stopwatch.GetElapsedTime(start).TotalSeconds);
+                HandOut(values);
+            }
         }
         catch (Exception error)
         {
@@ -310,6 +317,9 @@ public sealed class Engine : IDisposable
                 PrefixHits = _statistics.PrefixHits + (answered.CachedPromptTokens > 0 ? 1 : 0),
                 PromptTokens = _statistics.PromptTokens + answered.PromptTokens,
                 CachedPromptTokens = _statistics.CachedPromptTokens + answered.CachedPromptTokens,
+                GeneratedTokens = _statistics.GeneratedTokens + answered.Length - answered.PromptTokens,
+                DraftedTokens = _statistics.DraftedTokens + answered.DraftedTokens,
+                AcceptedTokens = _statistics.AcceptedTokens + answered.AcceptedTokens,
             };
         }
     }

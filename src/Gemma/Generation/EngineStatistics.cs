@@ -24,6 +24,15 @@ public readonly record struct EngineStatistics
     /// <summary>Those of them that the prefix cache held.</summary>
     public long CachedPromptTokens { get; init; }
 
+    /// <summary>Tokens of all answers that ended, cut short or not.</summary>
+    public long GeneratedTokens { get; init; }
+
+    /// <summary>Tokens guessed ahead for these answers.</summary>
+    public long DraftedTokens { get; init; }
+
+    /// <summary>Those of them that were right.</summary>
+    public long AcceptedTokens { get; init; }
+
     /// <summary>Pages the cache may have, of <see cref="KvCache.PageTokens"/> positions and <see cref="KvCache.PageBytes"/> bytes.</summary>
     public int Pages { get; init; }
 

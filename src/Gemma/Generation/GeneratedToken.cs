@@ -48,6 +48,12 @@ public sealed record GenerationResult
 
     public int GeneratedTokens => Ids.Count;
 
+    /// <summary>Tokens guessed ahead and verified, see <see cref="GenerationOptions.DraftTokens"/>.</summary>
+    public int DraftedTokens { get; init; }
+
+    /// <summary>Those of <see cref="DraftedTokens"/> that were right: passes saved.</summary>
+    public int AcceptedTokens { get; init; }
+
     /// <summary>Most tokens this answer could have had: what was asked for, or what the context and the cache left room for.</summary>
     public required int MaxTokens { get; init; }
 

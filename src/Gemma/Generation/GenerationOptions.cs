@@ -12,6 +12,9 @@ public sealed record GenerationOptions
     /// <summary>Most alternatives <see cref="LogProbs"/> may ask for.</summary>
     public const int MaxLogProbs = 1000;
 
+    /// <summary>Most tokens <see cref="DraftTokens"/> may ask for.</summary>
+    public const int MaxDraftTokens = 63;
+
     /// <summary>Always the most probable token.</summary>
     public static GenerationOptions Greedy { get; } = new() { Temperature = 0 };
 
@@ -67,6 +70,13 @@ public sealed record GenerationOptions
     /// </summary>
     public string? CacheSalt { get; init; }
 
+    /// <summary>
+    /// Most tokens guessed ahead, from what followed the same tokens earlier in the text, and verified in one pass (speculative decoding). Null guesses as far as
+    /// it pays by what was measured and how often guesses were right, 0 not at all, any other number always so many, where there is anything to go by. Changes
+    /// how fast an answer comes and not a bit of it.
+    /// </summary>
+    public int? DraftTokens { get; init; }
+
     internal bool HasPenalties => RepetitionPenalty != 1 || PresencePenalty != 0 || FrequencyPenalty != 0;
 
     internal bool ChangesLogits => HasPenalties || LogitBias is { Count: > 0 };
@@ -91,6 +101,7 @@ public sealed record GenerationOptions
         Check(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition penalty", "a positive number (1 is off)", RepetitionPenalty);
         Check(float.IsFinite(PresencePenalty), "presence penalty", "a finite number", PresencePenalty);
         Check(float.IsFinite(FrequencyPenalty), "frequency penalty", "a finite number", FrequencyPenalty);
+        Check(DraftTokens is null or (>= 0 and <= MaxDraftTokens), "draft tokens", $"between 0 (off) and {MaxDraftTokens}", DraftTokens);
         Check(LogProbs is null or (>= 0 and <= MaxLogProbs), "log-probabilities", $"between 0 and {MaxLogProbs} alternatives", LogProbs);
         if (Stop is null || StopIds is null) throw new UsageException("the lists of stop strings and stop ids must not be null; leave them empty");
         foreach (string stop in Stop)

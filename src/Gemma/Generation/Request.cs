@@ -37,6 +37,9 @@ public abstract class Request
     /// <summary>Ids the scheduler takes into the next pass.</summary>
     internal int Planned { get; set; }
 
+    /// <summary>Guessed ids behind the planned ones: rows of the pass, but no ids of the request yet.</summary>
+    internal virtual int Drafted => 0;
+
     /// <summary>Sits this pass out, as an older request computes what it can take over.</summary>
     internal bool Waits { get; set; }
 
@@ -47,7 +50,7 @@ public abstract class Request
     internal virtual bool WantsAllRows => false;
 
     /// <summary>Puts the planned ids into a batch and returns how many rows it will get back.</summary>
-    internal int AddTo(Batch batch)
+    internal virtual int AddTo(Batch batch)
     {
         int first = Cache.Length, end = first + Planned;
         LogitRows rows = WantsHidden || end <= Delivered ? LogitRows.None : WantsAllRows ? LogitRows.All : end == Ids.Count ? LogitRows.Last : LogitRows.None;
@@ -64,6 +67,11 @@ public abstract class Request
 
     /// <summary>Whether an older request is about to compute so much of what this one needs next that waiting for it is the shorter way.</summary>
     internal virtual bool WaitsFor(Request older) => false;
+
+    /// <summary>Guesses what follows the one id planned, at most so many ids, where that may pay.</summary>
+    internal virtual void Draft(int most, PassTime time, int answers) { }
+
+    internal virtual void DropDraft() { }
 
     /// <summary>Positions whose rows have been taken already, before a preemption.</summary>
     private protected virtual int Delivered => 0;

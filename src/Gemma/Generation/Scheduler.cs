@@ -7,7 +7,7 @@ namespace Gemma.Generation;
 /// </summary>
 internal sealed class Scheduler(KvCache cache, PrefixCache? prefixes, EngineOptions options)
 {
-    /// <summary>Most rows of a pass that requests for logits of every position take: 64 rows of Gemma's 256,000 logits are 66 MB.</summary>
+    /// <summary>Most rows of a pass that requests for logits of every position and drafts take: 64 rows of Gemma's 256,000 logits are 66 MB.</summary>
     public const int LogitRows = 64;
 
     /// <summary>A prompt's part of a pass is not made smaller than this for the sake of others: all would have to wait longer.</summary>
@@ -16,6 +16,7 @@ internal sealed class Scheduler(KvCache cache, PrefixCache? prefixes, EngineOpti
     private readonly List<Request> _requests = [];
     private readonly List<Request> _plan = [];
     private readonly int _maxRunning = Math.Min(options.MaxSequences, options.MaxBatchTokens);
+    private readonly PassTime _time = new();
     private int _tokensLeft, _rowsLeft;
 
     /// <summary>Requests that hold part of the cache.</summary>
@@ -91,10 +92,37 @@ internal sealed class Scheduler(KvCache cache, PrefixCache? prefixes, EngineOpti
             else if (request.Planned == 1 && request is Sequence) answers++;
             _tokensLeft -= request.Planned;
         }
-        if (prompts == 0) return;
-        if (answers > 0) _tokensLeft = Math.Min(_tokensLeft, options.PrefillChunk);
-        Hand(Math.Max(SmallestChunk, _tokensLeft / prompts)); // to each the same,
-        Hand(_tokensLeft); // and what some did not need to the oldest
+        if (prompts > 0)
+        {
+            if (answers > 0) _tokensLeft = Math.Min(_tokensLeft, options.PrefillChunk);
+            Hand(Math.Max(SmallestChunk, _tokensLeft / prompts)); // to each the same,
+            Hand(_tokensLeft); // and what some did not need to the oldest
+        }
+        Draft(answers);
+    }
+
+    /// <summary>What room is left goes to guesses of what follows in the answers, the oldest first.</summary>
+    private void Draft(int answers)
+    {
+        int room = options.MaxBatchTokens;
+        for (int i = 0; i < Running; i++) room -= _requests[i].Planned;
+        for (int i = 0; i < Running; i++)
+        {
+            Request request = _requests[i];
+            request.DropDraft();
+            if (request.Remaining != 1 || request.Planned != 1) continue;
+            // The row of the token itself counts: its logits take memory like the others.
+            request.Draft(Math.Min(room, _rowsLeft - 1), _time, answers);
+            if (request.Drafted == 0) continue;
+            room -= request.Drafted;
+            _rowsLeft -= request.Drafted + 1;
+        }
+    }
+
+    /// <summary>Learns how long the pass took that was planned last.</summary>
+    public void Learn(int rows, double seconds)
+    {
+        if (rows <= PassTime.MostRows && _plan.TrueForAll(static request => request.Planned == 1)) _time.Add(rows, seconds);
     }
 
     /// <summary>Lets a prompt take over what others have computed meanwhile, and tells whether an older one is computing what it needs next.</summary>
@@ -125,6 +153,13 @@ internal sealed class Scheduler(KvCache cache, PrefixCache? prefixes, EngineOpti
     {
         int needed = 0;
         for (int i = 0; i < Running; i++) needed += PagesToAdd(_requests[i]);
+        for (int i = Running - 1; i >= 0 && needed > AvailablePages; i--)
+        {
+            // A guess is worth nobody's page.
+            needed -= PagesToAdd(_requests[i]);
+            _requests[i].DropDraft();
+            needed += PagesToAdd(_requests[i]);
+        }
         while (needed > AvailablePages)
         {
             Request last = _requests[--Running];
@@ -136,7 +171,7 @@ internal sealed class Scheduler(KvCache cache, PrefixCache? prefixes, EngineOpti
         prefixes?.Evict(needed - cache.FreePages);
     }
 
-    private static int PagesToAdd(Request request) => Pages(request.Cache.Length + request.Planned) - Pages(request.Cache.Length);
+    private static int PagesToAdd(Request request) => Pages(request.Cache.Length + request.Planned + request.Drafted) - Pages(request.Cache.Length);
 
     private static int Pages(int positions) => (positions + KvCache.PageTokens - 1) / KvCache.PageTokens;
 }

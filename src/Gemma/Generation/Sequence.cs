@@ -30,6 +30,9 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
     private readonly StringBuilder _text = new();
     private readonly long _submitted = Stopwatch.GetTimestamp();
     private long _firstPass, _firstToken, _lastToken;
+    private readonly DraftLength _draftLength = new();
+    private readonly List<int> _draft = []; // the last id, and what may follow it; empty where nothing is guessed
+    private int _match; // ids that the draft's place of origin has in common with the end of the text
     private int _computed;
     private FinishReason _finish = FinishReason.Length;
     private int _enumerated;
@@ -82,6 +85,37 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
         }
     }
 
+    internal override int Drafted => Math.Max(0, _draft.Count - 1);
+
+    /// <summary>Tokens guessed so far, and how many of them the model would have chosen as well.</summary>
+    internal int DraftedTokens { get; private set; }
+
+    internal int AcceptedTokens { get; private set; }
+
+    internal override void Draft(int most, PassTime time, int answers)
+    {
+        DropDraft();
+        most = Math.Min(Math.Min(most, Options.DraftTokens ?? DraftLength.Most), MaxTokens - (Length - PromptTokens) - 1); // the pass brings one anyway
+        if (most <= 0) return;
+        ReadOnlySpan<int> ids = CollectionsMarshal.AsSpan(Ids);
+        (int next, _match) = PromptLookup.Find(ids);
+        if (_match == 0) return;
+        int count = Math.Min(most, Options.DraftTokens ?? _draftLength.Choose(_match, time, answers));
+        if (count == 0) return;
+        _draft.Add(ids[^1]);
+        PromptLookup.Draft(ids, next, count, _draft);
+    }
+
+    internal override void DropDraft() => _draft.Clear();
+
+    internal override int AddTo(Batch batch)
+    {
+        if (Drafted == 0) return base.AddTo(batch);
+        batch.Add(Cache, CollectionsMarshal.AsSpan(_draft), LogitRows.All);
+        OnComputing();
+        return _draft.Count;
+    }
+
     internal override void Extend(PrefixCache prefixes) => prefixes.Extend(Cache, CollectionsMarshal.AsSpan(Ids), Options.CacheSalt);
 
     internal override void Publish(PrefixCache prefixes) => prefixes.Publish(Cache, CollectionsMarshal.AsSpan(Ids), Options.CacheSalt);
@@ -103,9 +137,33 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
         if (_firstToken == 0) _computed += Planned;
     }
 
+    /// <summary>
+    /// Every row's token is drawn as if the rows before it had been passes of their own: from its own logits with the random number of its own place. So the
+    /// first row behind a guess that is not what was drawn is of no use, and all before it are what they would have been.
+    /// </summary>
     internal override bool Take(Matrix values, int firstRow, int count)
     {
-        ReadOnlySpan<float> logits = values.Row(firstRow);
+        bool ended = false, right = true;
+        int drafted = Drafted, accepted = 0;
+        for (int row = 0; row < count && right && !ended; row++)
+        {
+            int id = Take(values.Row(firstRow + row), out ended);
+            right = row < drafted && id == _draft[row + 1];
+            if (right) accepted++;
+        }
+        if (drafted > 0)
+        {
+            _draftLength.Learn(_match, drafted, accepted);
+            DraftedTokens += drafted;
+            AcceptedTokens += accepted;
+            Cache.Truncate(Length - 1);
+            DropDraft();
+        }
+        return ended;
+    }
+
+    private int Take(ReadOnlySpan<float> logits, out bool ended)
+    {
         int id = _sampler.Sample(logits, Options, _counts, Seed, Length - PromptTokens);
         float? logProb = null;
         TokenLogProb[] top = [];
@@ -116,10 +174,10 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
         Ids.Add(id);
         _counts?.Add(id);
 
-        (string text, bool ended) = Text(id);
+        (string text, ended) = Text(id);
         _text.Append(text);
         _stream.Writer.TryWrite(new GeneratedToken(id, text, logProb, top.Length == 0 ? null : top));
-        return ended;
+        return id;
     }
 
     /// <summary>What becomes certain with this id, and whether the answer ends with it.</summary>
@@ -149,6 +207,8 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
             StopString = _stops.Match,
             PromptTokens = PromptTokens,
             CachedPromptTokens = CachedPromptTokens,
+            DraftedTokens = DraftedTokens,
+            AcceptedTokens = AcceptedTokens,
             MaxTokens = MaxTokens,
             Seed = Seed,
             TimeToFirstTokenSeconds = Seconds(_submitted, _firstToken == 0 ? now : _firstToken),

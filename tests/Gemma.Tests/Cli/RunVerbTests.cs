@@ -17,7 +17,7 @@ public sealed class RunVerbTests : IDisposable
 
         ProgramResult shown = _gemma.Run("run", "--temperature", "0", "--max-tokens", "40", "--quant", "f32", prompt).AssertWorks();
         Assert.Equal(prompt + text + "\n", shown.Output);
-        Assert.Matches(@"\A\d+(\.\d+)? tok/s · prefill \d+(\.\d+)? tok/s · 40 tokens\z", Assert.Single(shown.ErrorLines));
+        Assert.Matches(@"\A\d+(\.\d+)? tok/s · prefill \d+(\.\d+)? tok/s · 40 tokens( · \d+ of \d+ guesses right)?\z", Assert.Single(shown.ErrorLines));
 
         JsonElement json = _gemma.Run("run", "--temperature", "0", "--max-tokens", "40", "--quant", "f32", "--json", "--quiet", prompt).AssertWorks().Json;
         Assert.Equal(text, json.GetProperty("text").GetString());
@@ -27,6 +27,21 @@ public sealed class RunVerbTests : IDisposable
         Assert.Equal(5, json.GetProperty("prompt_tokens").GetInt32());
         Assert.Equal(40, json.GetProperty("generated_tokens").GetInt32());
         Assert.True(json.GetProperty("timings").GetProperty("decode_tokens_per_second").GetDouble() > 0);
+    }
+
+    [Fact]
+    public void Guessing_ahead_gives_the_same_text_and_is_counted()
+    {
+        string[] args = ["run", "--temperature", "0", "--max-tokens", "100", "--ignore-eos", "--json", "One day the cat said, \"I see.\" One day the dog said, \"I see.\" One day the"];
+        JsonElement off = _gemma.Run([.. args, "--speculate", "off"]).AssertWorks().Json;
+        _gemma.Environment["GEMMA_SPECULATE"] = "7";
+        JsonElement seven = _gemma.Run(args).AssertWorks().Json, auto = _gemma.Run([.. args, "--speculate", "auto"]).AssertWorks().Json;
+        Assert.Equal(off.GetProperty("ids").GetRawText(), seven.GetProperty("ids").GetRawText());
+        Assert.Equal(off.GetProperty("ids").GetRawText(), auto.GetProperty("ids").GetRawText());
+        Assert.Equal(0, off.GetProperty("timings").GetProperty("drafted_tokens").GetInt32());
+        int drafted = seven.GetProperty("timings").GetProperty("drafted_tokens").GetInt32();
+        Assert.InRange(seven.GetProperty("timings").GetProperty("accepted_tokens").GetInt32(), 1, drafted);
+        _gemma.Run([.. args, "--speculate", "64"]).AssertFails(2, "--speculate", "auto, off or a whole number from 1 to 63", "'64'");
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace Gemma.Tests.Generation;
 public class EngineEndingTests
 {
     private static readonly EngineOptions ByHand = new() { RunInBackground = false };
-    private static readonly GenerationOptions Endless = GenerationOptions.Greedy with { IgnoreEos = true };
+    private static readonly GenerationOptions Endless = GenerationOptions.Greedy with { IgnoreEos = true, DraftTokens = 0 };
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
 
     private static void AllPagesAreFree(Engine engine) => EnginePages.AssertNoneInUse(engine);

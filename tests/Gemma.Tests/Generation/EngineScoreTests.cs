@@ -76,7 +76,7 @@ public class EngineScoreTests
         {
             // Eight pages: two answers that will need five each, and a text that comes a token at a time and needs four.
             using var engine = new Engine(model, ByHand with { CachePositions = 256, PrefillChunk = 1 });
-            GenerationOptions options = GenerationOptions.Greedy with { IgnoreEos = true, MaxTokens = 150 };
+            GenerationOptions options = GenerationOptions.Greedy with { IgnoreEos = true, MaxTokens = 150, DraftTokens = 0 };
             Sequence[] answers = [engine.Submit([2, 3], options), engine.Submit([2, 4], options)];
             engine.Step();
             engine.Step();

@@ -215,7 +215,7 @@ public class EngineTests
     {
         using GemmaModel model = Golden.Load("gemma1-mqa");
         using var engine = new Engine(model, ByHand with { MaxBatchTokens = 128, PrefillChunk = 64 });
-        GenerationOptions options = GenerationOptions.Greedy with { MaxTokens = 10, IgnoreEos = true };
+        GenerationOptions options = GenerationOptions.Greedy with { MaxTokens = 10, IgnoreEos = true, DraftTokens = 0 };
         Sequence answering = engine.Submit([2], options);
         engine.Step();
         Sequence longer = engine.Submit(Golden.Logits("gemma1-mqa", 200).Ids, options), shorter = engine.Submit([2, 3, 4, 5], options);
