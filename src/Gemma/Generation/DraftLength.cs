@@ -12,14 +12,17 @@ internal sealed class DraftLength
     public const int Most = 16;
 
     /// <summary>Drafts that did not seem to pay until one is tried all the same: texts change, and so do times.</summary>
-    private const int Patience = 32;
+    private const int Patience = 64;
 
     private const int Trial = 2;
+
+    /// <summary>What a guess must save for each second it costs: where it hardly pays, what was measured is not good enough to tell.</summary>
+    private const double Margin = 1.3;
 
     private const double Inertia = 7 / 8.0;
 
     // By the logarithm of the match's length: 2, 4, 8, 16 ids and more.
-    private readonly double[] _acceptance = [0, 0.4, 0.6, 0.8, 0.9];
+    private readonly double[] _acceptance = [0, 0.3, 0.5, 0.7, 0.85];
     private int _skipped;
 
     /// <summary>Tokens to draft, 0 where it does not pay.</summary>
@@ -29,7 +32,7 @@ internal sealed class DraftLength
     public int Choose(int match, PassTime time, int answers)
     {
         if (!time.IsKnown) return 0;
-        double token = time.Seconds(answers) / answers, row = time.SecondsPerRow, acceptance = _acceptance[Class(match)];
+        double token = time.Seconds(answers) / answers, row = Margin * time.SecondsPerRow, acceptance = _acceptance[Class(match)];
         int count = 0;
         double right = acceptance; // that all up to this one are
         while (count < Most && right * token > row)

@@ -25,7 +25,7 @@ public enum FinishReason
 /// piece, sometimes empty, with the last token all that was held back.</param>
 /// <param name="LogProb">See <see cref="GenerationOptions.LogProbs"/>.</param>
 /// <param name="TopLogProbs">The most probable tokens, the most probable first; null where none were asked for.</param>
-public sealed record GeneratedToken(int Id, string Text, float? LogProb, IReadOnlyList<TokenLogProb>? TopLogProbs);
+public readonly record struct GeneratedToken(int Id, string Text, float? LogProb, IReadOnlyList<TokenLogProb>? TopLogProbs);
 
 /// <summary>An answer that ended, and what it took.</summary>
 public sealed record GenerationResult

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
@@ -98,8 +99,9 @@ public sealed class Sampler
         Span<float> changed = _changed;
         logits.CopyTo(changed);
         if (options.HasPenalties) (counts ?? throw new ArgumentNullException(nameof(counts))).Penalize(changed, options);
-        if (options.LogitBias is not null)
-            foreach ((int id, float bias) in options.LogitBias) changed[id] += bias;
+        // An enumerator of the interface would be an allocation for every token.
+        if (options.LogitBias is Dictionary<int, float> biases) foreach ((int id, float bias) in biases) changed[id] += bias;
+        else foreach ((int id, float bias) in options.LogitBias ?? ReadOnlyDictionary<int, float>.Empty) changed[id] += bias;
         return changed;
     }
 

@@ -77,7 +77,7 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
         try
         {
             while (await _stream.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
-                while (_stream.Reader.TryRead(out GeneratedToken? token)) yield return token;
+                while (_stream.Reader.TryRead(out GeneratedToken token)) yield return token;
         }
         finally
         {

@@ -43,4 +43,63 @@ public class AllocationTests
             }
         }
     }
+
+    /// <summary>
+    /// Once the cache is full, so that pages and what the prefix cache notes of them are used again, and the lists of the ids have their size. What the text of an
+    /// answer takes is the answer's own.
+    /// </summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(5)]
+    public void Answers_of_an_engine_allocate_nothing_on_any_thread(int draftTokens)
+    {
+        using GemmaModel model = Golden.Load("gemma1-mqa");
+        using var engine = new Engine(model, new EngineOptions { RunInBackground = false, CachePositions = 4 * 256 });
+        // Half of all tokens are one of two, so that guesses are right now and then.
+        var options = new GenerationOptions
+        {
+            TopP = 0.95f,
+            TopK = 40,
+            IgnoreEos = true,
+            DraftTokens = draftTokens,
+            LogitBias = new Dictionary<int, float> { [100] = 5, [101] = 5 },
+        };
+        long[] before = new long[model.Threads], after = new long[model.Threads];
+        for (int round = 0; round < 4; round++)
+        {
+            Sequence[] sequences = [.. Enumerable.Range(0, 4).Select(i => engine.Submit([2, 3 + i], options with { Seed = (ulong)(10 * round + i) }))];
+            IAsyncEnumerator<GeneratedToken>[] streams = [.. sequences.Select(sequence => sequence.GetAsyncEnumerator(TestContext.Current.CancellationToken))];
+            int[] read = new int[sequences.Length];
+            while (sequences.Any(sequence => sequence.Length < 130)) Step();
+            int accepted = sequences.Sum(sequence => sequence.AcceptedTokens), first = sequences.Sum(sequence => sequence.Length);
+            Count(before);
+            for (int step = 0; step < (draftTokens == 0 ? 100 : 10); step++) Step();
+            Count(after);
+            Assert.All(sequences, sequence => Assert.False(sequence.Completion.IsCompleted));
+            Assert.True(sequences.Sum(sequence => sequence.Length) - first >= (draftTokens == 0 ? 400 : 40));
+            if (draftTokens > 0) Assert.True(sequences.Sum(sequence => sequence.AcceptedTokens) > accepted);
+            foreach (Sequence sequence in sequences) sequence.Cancel();
+            engine.Step();
+            if (round >= 2) Assert.Equal(before, after);
+
+            void Step()
+            {
+                engine.Step();
+                for (int i = 0; i < sequences.Length; i++)
+                {
+                    for (; read[i] < sequences[i].Length - 2; read[i]++)
+                    {
+                        ValueTask<bool> next = streams[i].MoveNextAsync();
+                        if (!next.IsCompletedSuccessfully || !next.Result) throw new InvalidOperationException("a token that was made is not in the stream");
+                    }
+                }
+            }
+        }
+
+        void Count(long[] bytes)
+        {
+            var count = new Allocated(bytes);
+            model.Team.Run(ref count);
+        }
+    }
 }

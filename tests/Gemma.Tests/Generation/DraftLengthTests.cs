@@ -48,7 +48,7 @@ public class DraftLengthTests
         for (int i = 0; i < 10; i++) draft.Learn(4, 4, 4);
         Assert.InRange(draft.Choose(4, time, 1), first + 4, DraftLength.Most);
         for (int i = 0; i < 30; i++) draft.Learn(4, 4, 0);
-        int[] later = [.. Enumerable.Range(0, 64).Select(_ => draft.Choose(4, time, 1))];
+        int[] later = [.. Enumerable.Range(0, 128).Select(_ => draft.Choose(4, time, 1))];
         Assert.Equal(2, later.Count(count => count > 0));
         Assert.True(draft.Choose(16, time, 1) > 4); // longer matches are another matter
     }
