@@ -1,10 +1,10 @@
 namespace Gemma.Cpu.Emit;
 
 /// <summary>bf16 panels times bf16 rows with vdpbf16ps, summed in fp32 in ascending order of k. A step is two k.</summary>
-internal sealed class BFloat16Tile(Assembler assembler, int rows, int panels) : TileWriter(assembler, rows, panels)
+internal sealed class BFloat16Tile(Assembler assembler, int rows, int panels, bool isFirst) : TileWriter(assembler, rows, panels, isFirst)
 {
-    /// <summary>24 sums, two registers of weights, one of activations.</summary>
-    public const int MostRows = 12;
+    /// <summary>Rows times panels: they leave two registers for weights and one for activations.</summary>
+    public const int MostSums = 24;
 
     public const int StepBytes = 4;
 

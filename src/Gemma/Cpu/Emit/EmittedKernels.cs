@@ -17,9 +17,10 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
     private static readonly Lazy<(EmittedKernels? Kernels, string Refusal)> Instance = new(() => (Create(ExecutableMemory.Create, SelfTest.Run, out string refusal), refusal));
 
     private readonly ExecutableMemory _memory;
-    private readonly nint[] _q8, _q4, _bFloat16;
+    private readonly TileSet _q8, _q4;
+    private readonly TileSet? _bFloat16;
 
-    private EmittedKernels(ExecutableMemory memory, nint[] q8, nint[] q4, nint[] bFloat16) : base(Isa.Vnni)
+    private EmittedKernels(ExecutableMemory memory, TileSet q8, TileSet q4, TileSet? bFloat16) : base(Isa.Vnni)
     {
         _memory = memory;
         _q8 = q8;
@@ -34,7 +35,7 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
 
     public override string Name => HasBFloat16 ? "vnni+bf16" : "vnni";
 
-    private bool HasBFloat16 => _bFloat16.Length > 0;
+    private bool HasBFloat16 => _bFloat16 is not null;
 
     /// <param name="place">Makes code executable.</param>
     /// <param name="test">Compares the kernels with their twin: null, or what differs.</param>
@@ -47,22 +48,21 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
             return null;
         }
         var assembler = new Assembler();
-        int[] q8 = WriteAll(assembler, IntegerTile.MostRows, (rows, panels) => new IntegerTile(assembler, rows, panels, 8));
-        int[] q4 = WriteAll(assembler, IntegerTile.MostRows, (rows, panels) => new IntegerTile(assembler, rows, panels, 4));
-        int[] bFloat16 = Cpuid.HasBFloat16 ? WriteAll(assembler, BFloat16Tile.MostRows, (rows, panels) => new BFloat16Tile(assembler, rows, panels)) : [];
+        TileSet q8 = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new IntegerTile(assembler, rows, panels, 8, isFirst));
+        TileSet q4 = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new IntegerTile(assembler, rows, panels, 4, isFirst));
+        TileSet? bFloat16 = Cpuid.HasBFloat16
+            ? TileSet.Write(assembler, BFloat16Tile.MostSums, (rows, panels, isFirst) => new BFloat16Tile(assembler, rows, panels, isFirst)) : null;
         ExecutableMemory? memory = place(assembler.Code, out refusal);
         if (memory is null) return null;
-        var kernels = new EmittedKernels(memory, At(q8), At(q4), At(bFloat16));
+        var kernels = new EmittedKernels(memory, q8, q4, bFloat16);
         if (test(kernels) is not { } difference) return kernels;
         refusal = $"their self-test failed: {difference}";
         memory.Dispose();
         return null;
-
-        nint[] At(int[] offsets) => [.. offsets.Select(offset => (nint)memory.Pointer + offset)];
     }
 
     /// <summary>The same without the products that round activations: bf16 weights then go through the AVX-512 tier's.</summary>
-    public EmittedKernels WithoutRounding() => new(_memory, _q8, _q4, []);
+    public EmittedKernels WithoutRounding() => new(_memory, _q8, _q4, null);
 
     public override bool Prepares(WeightType type) => type == WeightType.BF16 ? HasBFloat16 : base.Prepares(type);
 
@@ -83,40 +83,44 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
             return;
         }
         bool isBFloat16 = type == WeightType.BF16;
-        nint[] kernels = type switch
+        TileSet tiles = type switch
         {
-            WeightType.BF16 => _bFloat16,
+            WeightType.BF16 => _bFloat16!,
             WeightType.Q8 => _q8,
             _ => _q4,
         };
-        int steps = isBFloat16 ? columns / 2 : columns / (2 * PackedWeights.Block), mostRows = kernels.Length / 2;
-        int rowStepBytes = isBFloat16 ? BFloat16Tile.StepBytes : EmittedRow.StepBytes, tiles = (rows + mostRows - 1) / mostRows;
-        nint panelStepBytes = panelBytes / steps;
-        if (rows == 1 && !isBFloat16)
+        int steps = isBFloat16 ? columns / 2 : columns / (2 * PackedWeights.Block);
+        var tile = new Tile
         {
-            // A step of decoding: memory is the limit, and it likes one stream. (A single chain of bf16 sums would be slower than memory.)
-            for (int panel = 0; panel < panelCount; panel++)
-                Call(kernels, 1, 1, new Tile { Panels = panels + panel * panelBytes, Rows = x, Result = result + panel * 16, Steps = steps });
+            Panels = panels,
+            PanelBytes = panelBytes,
+            Rows = x,
+            RowBytes = stride,
+            Result = result,
+            ResultBytes = resultStride * sizeof(float),
+            Steps = steps,
+        };
+        if (rows <= IntegerTile.MostSums && !isBFloat16)
+        {
+            // Few rows: memory is the limit, and it likes one stream.
+            for (int panel = 0; panel < panelCount; panel++, tile.Panels += panelBytes, tile.Result += PackedWeights.PanelRows) Call(tiles, rows, 1, true, tile);
             return;
         }
-        int stretch = tiles == 1 ? steps : (int)Math.Max(8, StretchBytes / (2 * panelStepBytes));
+        int rowStepBytes = isBFloat16 ? BFloat16Tile.StepBytes : EmittedRow.StepBytes;
+        nint panelStepBytes = panelBytes / steps;
+        int mostRows = tiles.MostRows(panelCount), count = (rows + mostRows - 1) / mostRows;
+        int stretch = count == 1 ? steps : (int)Math.Max(8, StretchBytes / (2 * panelStepBytes));
         for (int step = 0; step < steps; step += stretch)
         {
-            var tile = new Tile
-            {
-                Panels = panels + step * panelStepBytes,
-                PanelBytes = panelBytes,
-                Rows = x + (nint)step * rowStepBytes,
-                RowBytes = stride,
-                Result = result,
-                ResultBytes = resultStride * sizeof(float),
-                Steps = Math.Min(stretch, steps - step),
-                Continues = step,
-            };
-            for (int row = 0, left = tiles; left > 0; left--)
+            tile.Panels = panels + step * panelStepBytes;
+            tile.Rows = x + (nint)step * rowStepBytes;
+            tile.Result = result;
+            tile.Steps = Math.Min(stretch, steps - step);
+            tile.Continues = step;
+            for (int left = count, row = 0; left > 0; left--)
             {
                 int height = (rows - row + left - 1) / left;
-                Call(kernels, height, panelCount, tile);
+                Call(tiles, height, panelCount, row == 0, tile);
                 row += height;
                 tile.Rows += height * stride;
                 tile.Result += height * resultStride;
@@ -127,20 +131,8 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
     public override void MultiplySingles(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, float* x, nint stride, int rows, float* result,
         nint resultStride) => base.Multiply(type, panels, panelBytes, panelCount, columns, (byte*)x, stride * sizeof(float), rows, result, resultStride);
 
-    private static int[] WriteAll(Assembler assembler, int mostRows, Func<int, int, TileWriter> tile)
+    private void Call(TileSet tiles, int rows, int panels, bool isFirst, in Tile tile)
     {
-        int[] offsets = new int[2 * mostRows];
-        for (int i = 0; i < offsets.Length; i++)
-        {
-            assembler.Align();
-            offsets[i] = assembler.Position;
-            tile(i / 2 + 1, i % 2 + 1).Write();
-        }
-        return offsets;
-    }
-
-    private static void Call(nint[] kernels, int rows, int panels, in Tile tile)
-    {
-        fixed (Tile* arguments = &tile) ((delegate* unmanaged<Tile*, void>)kernels[2 * (rows - 1) + panels - 1])(arguments);
+        fixed (Tile* arguments = &tile) ((delegate* unmanaged<Tile*, void>)(_memory.Pointer + tiles.Offset(rows, panels, isFirst)))(arguments);
     }
 }

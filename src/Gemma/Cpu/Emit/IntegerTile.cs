@@ -6,14 +6,17 @@ namespace Gemma.Cpu.Emit;
 /// 8- or 4-bit panels times 8-bit rows with vpdpbusd: exact in int32 within a block of 32, seeded with the correction for the weights' bias; then the blocks
 /// are added in fp32 in ascending order, each as dot · (scale of the weights · scale of the row). A step is two blocks.
 /// </summary>
-internal sealed class IntegerTile(Assembler assembler, int rows, int panels, int bits) : TileWriter(assembler, rows, panels)
+internal sealed class IntegerTile(Assembler assembler, int rows, int panels, int bits, bool isFirst) : TileWriter(assembler, rows, panels, isFirst)
 {
-    /// <summary>12 sums and 12 dots leave eight registers.</summary>
-    public const int MostRows = 6;
+    /// <summary>Rows times panels: 12 sums and 12 dots leave eight registers.</summary>
+    public const int MostSums = 12;
 
     private const int ScaleBytes = 32, Groups = 8;
 
     private static readonly Zmm Value = new(28), Mask = new(30), Scale = new(31);
+
+    // Four bits take more computing for each line than eight, so one row gains too (3 to 8 %).
+    protected override bool Prefetches => base.Prefetches || Rows == 1 && bits == 4;
 
     protected override void WriteLoop()
     {
@@ -22,9 +25,11 @@ internal sealed class IntegerTile(Assembler assembler, int rows, int panels, int
         {
             Code.Mov(Gp.R11, 0x0F0F0F0F);
             Code.Vpbroadcastd(Mask, Gp.R11);
+            PointAtSeventhRow();
         }
         Code.Align();
         Code.Mark(loop);
+        for (int panel = 0; panel < Panels; panel++) Prefetch(panel, 0);
         for (int block = 0; block < 2; block++) WriteBlock(block);
         Advance(2 * QuantizedPanel.BlockBytes(bits), EmittedRow.StepBytes);
         Code.Sub(Steps, 1);

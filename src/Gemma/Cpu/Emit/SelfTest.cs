@@ -5,7 +5,7 @@ namespace Gemma.Cpu.Emit;
 /// <summary>Emitted kernels against the scalar twin before they are used: every tile once, with whole numbers, whose sums are exact.</summary>
 internal static unsafe class SelfTest
 {
-    private const int Columns = 192, Outputs = 2 * PackedWeights.PanelRows, MostRows = BFloat16Tile.MostRows + 1;
+    private const int Columns = 128, Outputs = 2 * PackedWeights.PanelRows, MostRows = BFloat16Tile.MostSums;
 
     /// <summary>Null, or the first difference.</summary>
     public static string? Run(CpuKernels kernels)

@@ -4,11 +4,11 @@ namespace Gemma.Cpu.Emit;
 /// The frame that all kernels share: a tile of <paramref name="rows"/> × <paramref name="panels"/> sums in registers, a loop over k, and the addresses of rows.
 /// Only registers that a callee may change are used (System V calling convention), so nothing is saved.
 /// </summary>
-internal abstract class TileWriter(Assembler assembler, int rows, int panels)
+internal abstract class TileWriter(Assembler assembler, int rows, int panels, bool isFirst)
 {
     // One base register reaches six rows: multiples 0, 1, 2, 4 of the distance by scaling it, 3 and 5 through registers of their own.
     private const int RowsPerBase = 6;
-    private const int PageBytes = 4096;
+    private const int BytesAhead = 8192;
     private const Gp Arguments = Gp.Rdi, Panel = Gp.Rax, PanelDistance = Gp.Rdx, FirstRow = Gp.Rsi, SeventhRow = Gp.R11;
     private const Gp Distance = Gp.R8, Distance3 = Gp.R9, Distance5 = Gp.R10;
 
@@ -58,14 +58,24 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels)
         _ => Distance,
     }, Scale: row % RowsPerBase is 2 or 4 ? row % RowsPerBase : 1);
 
-    /// <summary>
-    /// Loads 64 bytes of weights. A single row reads them from memory, where the hardware's own prefetch stops at each 4 KiB: it asks one such page ahead.
-    /// </summary>
+    /// <summary>Loads 64 bytes of weights.</summary>
     protected void Load(Zmm weights, int panel, int offset)
     {
-        if (rows == 1) assembler.Prefetcht0(PanelAt(panel) + (offset + PageBytes));
+        Prefetch(panel, offset);
         assembler.Vmovdqu32(weights, PanelAt(panel) + offset);
     }
+
+    /// <summary>Asks for weights that a step to come reads.</summary>
+    protected void Prefetch(int panel, int offset)
+    {
+        if (Prefetches) assembler.Prefetcht0(PanelAt(panel) + (offset + BytesAhead / panels));
+    }
+
+    /// <summary>
+    /// The first tile to read weights reads them from memory. Where it computes longer on each line than memory needs to bring it, the processor looks too
+    /// little ahead by itself, and the hardware's prefetch stops at each 4 KiB. A single row goes on fast enough: asking would only cost.
+    /// </summary>
+    protected virtual bool Prefetches => isFirst && rows > 1;
 
     protected static Memory PanelAt(int panel) => new(Panel, Index: panel == 0 ? null : PanelDistance);
 
@@ -88,6 +98,12 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels)
         assembler.Mov(Distance, new Memory(Arguments, distance));
         assembler.Lea(Distance3, new Memory(Distance, Index: Distance, Scale: 2));
         assembler.Lea(Distance5, new Memory(Distance, Index: Distance, Scale: 4));
+        PointAtSeventhRow();
+    }
+
+    /// <summary>Its register is free before the loop.</summary>
+    protected void PointAtSeventhRow()
+    {
         if (rows > RowsPerBase) assembler.Lea(SeventhRow, new Memory(FirstRow, Index: Distance3, Scale: 2));
     }
 }
