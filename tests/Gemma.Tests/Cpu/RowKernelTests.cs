@@ -87,14 +87,14 @@ public unsafe class RowKernelTests
         }, iter: 200);
 
     [Fact]
-    public void A_softmax_over_pages_agrees_with_the_twin()
+    public void A_softmax_over_blocks_agrees_with_the_twin()
     {
-        Gen<float[]> page = Gen.OneOf(Gen.Float[-20, 20].Array[32], Gen.Float[-2000, 2000].Array[32], Gen.Const(0f).Array[32]);
-        (from pages in page.Array[1, 4]
-         from first in Gen.Int[0, 40]
-         from end in Gen.Int[0, 130]
+        (from count in Gen.OneOf(16, 32, 128)
+         from blocks in Gen.OneOf(Gen.Float[-20, 20].Array[count], Gen.Float[-2000, 2000].Array[count], Gen.Const(0f).Array[count]).Array[1, 4]
+         from first in Gen.Int[0, count + 8]
+         from end in Gen.Int[0, 4 * count + 2]
          from cap in Gen.OneOf(0f, 50f)
-         select (pages, first, end, cap)).Sample(sample =>
+         select (blocks, first, end, cap)).Sample(sample =>
         {
             (float[] expected, float sum) = Run(KernelSets.Scalar);
             foreach (CpuKernels kernels in KernelSets.Vector)
@@ -106,18 +106,19 @@ public unsafe class RowKernelTests
                 for (int i = 0; i < expected.Length; i++) Assert.InRange(actual[i], expected[i] - allowed * (1 + expected[i]), expected[i] + allowed * (1 + expected[i]));
             }
 
-            // All pages' weights as the corrections leave them, and the sum.
+            // All blocks' weights as the corrections leave them, and the sum.
             (float[] Weights, float Sum) Run(CpuKernels kernels)
             {
                 using var buffers = new Buffers();
                 float maximum = float.NegativeInfinity, total = 0;
                 var weights = new List<float>();
-                for (int i = 0; i < sample.pages.Length; i++)
+                for (int i = 0; i < sample.blocks.Length; i++)
                 {
-                    float* scores = buffers.Floats(sample.pages[i]);
-                    int first = Math.Clamp(sample.first - 32 * i, 0, 32), end = Math.Clamp(sample.end - 32 * i, 0, 32);
-                    float correction = kernels.Softmax(scores, first, end, sample.cap, ref maximum, ref total);
-                    weights = [.. weights.Select(weight => weight * correction), .. new ReadOnlySpan<float>(scores, 32)];
+                    int count = sample.blocks[i].Length;
+                    float* scores = buffers.Floats(sample.blocks[i]);
+                    int first = Math.Clamp(sample.first - count * i, 0, count), end = Math.Clamp(sample.end - count * i, 0, count);
+                    float correction = kernels.Softmax(scores, count, first, end, sample.cap, ref maximum, ref total);
+                    weights = [.. weights.Select(weight => weight * correction), .. new ReadOnlySpan<float>(scores, count)];
                 }
                 return ([.. weights], total);
             }
@@ -128,6 +129,9 @@ public unsafe class RowKernelTests
     public void Accumulation_agrees_with_the_twin() => Check(Rows, (kernels, x, y, n, result) =>
     {
         new ReadOnlySpan<float>(y, n).CopyTo(new Span<float>(result, n));
-        kernels.Accumulate(result, 0.7f, x, n);
-    }, (x, y, _, i) => 2 * Step * (Math.Abs(x[i]) + Math.Abs(y[i])));
+        kernels.Accumulate(result, 0.7f, x, 0.9f, n);
+    }, (x, y, _, i) => 3 * Step * (Math.Abs(x[i]) + Math.Abs(y[i])));
+
+    [Fact]
+    public void Scaling_is_exact() => Check(Rows, (kernels, x, _, n, result) => kernels.Scale(x, 0.7f, n, result), (_, _, _, _) => 0);
 }

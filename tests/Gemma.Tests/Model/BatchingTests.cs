@@ -57,7 +57,7 @@ public class BatchingTests
     [Fact]
     public void Contexts_of_several_spans_give_the_same_bits_in_one_pass_and_token_by_token()
     {
-        // Beyond 512 positions attention works in spans, which decode shares among threads and prefill does not.
+        // Beyond 256 positions attention works in spans, which decode shares among threads and prefill does not.
         using GemmaModel model = Golden.Load("gemma1-mqa");
         int[] ids = [.. Enumerable.Range(0, 1300).Select(i => i * 31 % 500 + 2)];
         float[] whole = Golden.Logits(model, ids, KvType.Float32);

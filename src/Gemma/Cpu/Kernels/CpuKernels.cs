@@ -68,9 +68,11 @@ internal abstract unsafe class CpuKernels
 
     public abstract void Add(float* x, float* y, int n, float* result);
 
-    public abstract float Softmax(float* scores, int first, int end, float softCap, ref float maximum, ref float sum);
+    public abstract void Scale(float* x, float factor, int n, float* result);
 
-    public abstract void Accumulate(float* accumulated, float correction, float* added, int n);
+    public abstract float Softmax(float* scores, int count, int first, int end, float softCap, ref float maximum, ref float sum);
+
+    public abstract void Accumulate(float* accumulated, float correction, float* added, float weight, int n);
 }
 
 internal sealed unsafe class ScalarKernels : CpuKernels
@@ -112,11 +114,13 @@ internal sealed unsafe class ScalarKernels : CpuKernels
 
     public override void Add(float* x, float* y, int n, float* result) => RowKernels.AddScalar(x, y, n, result);
 
-    public override float Softmax(float* scores, int first, int end, float softCap, ref float maximum, ref float sum) =>
-        SoftmaxKernel.Scalar(scores, first, end, softCap, ref maximum, ref sum);
+    public override void Scale(float* x, float factor, int n, float* result) => RowKernels.ScaleScalar(x, factor, n, result);
 
-    public override void Accumulate(float* accumulated, float correction, float* added, int n) =>
-        SoftmaxKernel.AccumulateScalar(accumulated, correction, added, n);
+    public override float Softmax(float* scores, int count, int first, int end, float softCap, ref float maximum, ref float sum) =>
+        SoftmaxKernel.Scalar(scores, count, first, end, softCap, ref maximum, ref sum);
+
+    public override void Accumulate(float* accumulated, float correction, float* added, float weight, int n) =>
+        SoftmaxKernel.AccumulateScalar(accumulated, correction, added, weight, n);
 }
 
 internal unsafe class VectorKernels<TLanes>(Isa isa) : CpuKernels where TLanes : struct, ILanes<TLanes>
@@ -159,9 +163,11 @@ internal unsafe class VectorKernels<TLanes>(Isa isa) : CpuKernels where TLanes :
 
     public override void Add(float* x, float* y, int n, float* result) => RowKernels.Add<TLanes>(x, y, n, result);
 
-    public override float Softmax(float* scores, int first, int end, float softCap, ref float maximum, ref float sum) =>
-        SoftmaxKernel.Vector<TLanes>(scores, first, end, softCap, ref maximum, ref sum);
+    public override void Scale(float* x, float factor, int n, float* result) => RowKernels.Scale<TLanes>(x, factor, n, result);
 
-    public override void Accumulate(float* accumulated, float correction, float* added, int n) =>
-        SoftmaxKernel.Accumulate<TLanes>(accumulated, correction, added, n);
+    public override float Softmax(float* scores, int count, int first, int end, float softCap, ref float maximum, ref float sum) =>
+        SoftmaxKernel.Vector<TLanes>(scores, count, first, end, softCap, ref maximum, ref sum);
+
+    public override void Accumulate(float* accumulated, float correction, float* added, float weight, int n) =>
+        SoftmaxKernel.Accumulate<TLanes>(accumulated, correction, added, weight, n);
 }

@@ -109,4 +109,15 @@ internal static unsafe class RowKernels
     {
         for (int i = 0; i < n; i += Lanes) TLanes.Store(TLanes.Add(TLanes.Load(x + i), TLanes.Load(y + i)), result + i);
     }
+
+    public static void ScaleScalar(float* x, float factor, int n, float* result)
+    {
+        for (int i = 0; i < n; i++) result[i] = x[i] * factor;
+    }
+
+    public static void Scale<TLanes>(float* x, float factor, int n, float* result) where TLanes : struct, ILanes<TLanes>
+    {
+        TLanes scale = TLanes.Broadcast(factor);
+        for (int i = 0; i < n; i += Lanes) TLanes.Store(TLanes.Multiply(TLanes.Load(x + i), scale), result + i);
+    }
 }
