@@ -85,8 +85,8 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
 
     public Matrix Add(Matrix x, Matrix y)
     {
-        int n = x.Rows * x.Columns;
-        _kernels.Add(x.Data, y.Data, n, x.Data);
+        var work = new AddWork(_kernels, x, y);
+        Run(ref work, (long)x.Rows * x.Columns);
         return x;
     }
 
@@ -100,7 +100,8 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
 
     public Matrix SoftCap(Matrix x, float cap)
     {
-        for (int row = 0; row < x.Rows; row++) _kernels.SoftCap(x.RowPointer(row), cap, x.Columns, x.RowPointer(row));
+        var work = new SoftCapWork(_kernels, x, cap);
+        Run(ref work, (long)x.Rows * x.Columns);
         return x;
     }
 
@@ -189,6 +190,33 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
                 float* head = qkv.RowPointer(row), cosines = table.Cosines(positions[row]), sines = table.Sines(positions[row]);
                 for (int i = 0; i < shape.HeadCount + shape.KeyValueHeadCount; i++, head += shape.HeadDimension)
                     kernels.Rope(head, cosines, sines, shape.HeadDimension / 2, i < shape.HeadCount ? shape.QueryScale : 1, head);
+            }
+        }
+    }
+
+    private readonly struct AddWork(CpuKernels kernels, Matrix x, Matrix y) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(x.Rows, part, parts);
+            for (int row = begin; row < end; row++) kernels.Add(x.RowPointer(row), y.RowPointer(row), x.Columns, x.RowPointer(row));
+        }
+    }
+
+    /// <summary>A row of logits is long: threads share its pieces.</summary>
+    private readonly struct SoftCapWork(CpuKernels kernels, Matrix x, float cap) : IWork
+    {
+        private const int Piece = 4096;
+
+        public void Run(int part, int parts)
+        {
+            int pieces = (x.Columns + Piece - 1) / Piece;
+            (int begin, int end) = Share(x.Rows * pieces, part, parts);
+            for (int i = begin; i < end; i++)
+            {
+                int first = i % pieces * Piece;
+                float* values = x.RowPointer(i / pieces) + first;
+                kernels.SoftCap(values, cap, Math.Min(Piece, x.Columns - first), values);
             }
         }
     }
