@@ -1,10 +1,15 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using Gemma.Cpu.Kernels;
+using Gemma.Formats;
 
 namespace Gemma.Cpu;
 
 /// <summary>Reads one row of weights as fp32; called from several threads at once.</summary>
 internal delegate void RowReader(int row, Span<float> destination);
+
+/// <summary>Gives one row of weights in the blocks of its file; called from several threads at once.</summary>
+internal delegate ReadOnlySpan<byte> BlockReader(int row);
 
 /// <summary>
 /// Weights of a linear map, [output features, input features], in the order the kernels read them: panels of 16 rows, contiguous, one after another.
@@ -12,12 +17,15 @@ internal delegate void RowReader(int row, Span<float> destination);
 /// <remarks>
 /// fp32: [k][16]. bf16: [k / 2][16][2]. Q8 and Q4 for each two blocks of 32 k: fp16 scales [2][16], then the two blocks' weights, biased to be unsigned
 /// (w + 128, w + 8): [8 groups of 4 k][16 rows][4 k] bytes, for Q4 [4 groups][16][4] with group g in the low nibbles and g + 4 in the high ones.
-/// Columns are padded with zero weights to a multiple of 64 (Q8, Q4), rows to whole panels.
+/// Columns are padded with zero weights to a multiple of 64 (Q8, Q4), rows to whole panels. Q4_K and Q6_K: <see cref="SuperBlockPanel"/>.
 /// </remarks>
 internal sealed unsafe class PackedWeights : IDisposable
 {
     public const int PanelRows = 16;
     public const int Block = 32;
+
+    /// <summary>Columns of Q4_K and Q6_K are multiples of this.</summary>
+    public const int SuperBlock = 256;
 
     private readonly NativeBuffer _buffer;
 
@@ -26,12 +34,16 @@ internal sealed unsafe class PackedWeights : IDisposable
         Type = type;
         Rows = rows;
         Columns = columns;
-        PaddedColumns = IsQuantised(type) ? (columns + 2 * Block - 1) / (2 * Block) * (2 * Block) : (columns + 1) / 2 * 2;
+        int unit = IsSuperBlocked(type) ? SuperBlock : IsQuantised(type) ? 2 * Block : 2;
+        PaddedColumns = (columns + unit - 1) / unit * unit;
+        if (IsSuperBlocked(type) && PaddedColumns != columns)
+            throw new UsageException(FormattableString.Invariant($"expected rows of whole super-blocks of {SuperBlock} weights for {type}, found rows of {columns}: load with q8 or q4"));
         PanelCount = (rows + PanelRows - 1) / PanelRows;
         PanelBytes = type switch
         {
             WeightType.F32 => (nint)PaddedColumns * PanelRows * 4,
             WeightType.BF16 => (nint)PaddedColumns * PanelRows * 2,
+            WeightType.Q4_K or WeightType.Q6_K => (nint)(PaddedColumns / SuperBlock) * SuperBlockPanel.Bytes(type),
             _ => (nint)(PaddedColumns / Block) * QuantizedPanel.BlockBytes(type == WeightType.Q8 ? 8 : 4),
         };
         _buffer = new NativeBuffer((nuint)PanelBytes * (nuint)PanelCount, zeroed: false);
@@ -53,21 +65,53 @@ internal sealed unsafe class PackedWeights : IDisposable
 
     public long ByteCount => PanelBytes * PanelCount;
 
-    public static bool IsQuantised(WeightType type) => type is WeightType.Q8 or WeightType.Q4;
+    /// <summary>Products with these weights round activations to 8 bits.</summary>
+    public static bool IsQuantised(WeightType type) => type is not (WeightType.F32 or WeightType.BF16);
+
+    public static bool IsSuperBlocked(WeightType type) => type is WeightType.Q4_K or WeightType.Q6_K;
 
     /// <summary>Packs all rows, on all threads; memory beside the result is one panel in fp32 for each thread.</summary>
     public static PackedWeights Pack(WeightType type, int rows, int columns, RowReader reader, CpuKernels kernels, ThreadTeam team)
     {
+        if (IsSuperBlocked(type)) return Quantize(type, rows, columns, reader, team);
         var weights = new PackedWeights(type, rows, columns);
+        var work = new PackWork(weights, reader, kernels);
+        return weights.Run(ref work, team);
+    }
+
+    /// <summary>Packs rows that come in blocks of the same type (GGML's Q8_0 for Q8, Q4_0 for Q4, or the K type itself), number by number: nothing is rounded.</summary>
+    public static PackedWeights Pack(WeightType type, int rows, int columns, BlockReader reader, ThreadTeam team)
+    {
+        var weights = new PackedWeights(type, rows, columns);
+        var work = new BlockWork(weights, reader);
+        return weights.Run(ref work, team);
+    }
+
+    /// <summary>By way of the published blocks: what is quantised here and what is read from a file that was quantised here are the same.</summary>
+    private static PackedWeights Quantize(WeightType type, int rows, int columns, RowReader reader, ThreadTeam team)
+    {
+        TensorType blocks = type == WeightType.Q4_K ? TensorType.Q4_K : TensorType.Q6_K;
+        return Pack(type, rows, columns, row =>
+        {
+            float[] values = ArrayPool<float>.Shared.Rent(columns);
+            byte[] encoded = new byte[columns / SuperBlock * blocks.BlockBytes()];
+            reader(row, values.AsSpan(0, columns));
+            RowCodec.Encode(blocks, values.AsSpan(0, columns), encoded);
+            ArrayPool<float>.Shared.Return(values);
+            return encoded;
+        }, team);
+    }
+
+    private PackedWeights Run<TWork>(ref TWork work, ThreadTeam team) where TWork : struct, IWork
+    {
         try
         {
-            var work = new PackWork(weights, reader, kernels);
             team.Run(ref work);
-            return weights;
+            return this;
         }
         catch
         {
-            weights.Dispose();
+            Dispose();
             throw;
         }
     }
@@ -90,6 +134,9 @@ internal sealed unsafe class PackedWeights : IDisposable
                 break;
             case WeightType.Q8:
                 for (int k = 0; k < Columns; k++) destination[k] = QuantizedPanel.Weight8(panel, lane, k) * QuantizedPanel.Scale(panel, lane, k, 8) * factor;
+                break;
+            case WeightType.Q4_K or WeightType.Q6_K:
+                for (int k = 0; k < Columns; k++) destination[k] = SuperBlockPanel.Weight(Type, panel, lane, k) * factor;
                 break;
             default:
                 for (int k = 0; k < Columns; k++) destination[k] = QuantizedPanel.Weight4(panel, lane, k) * QuantizedPanel.Scale(panel, lane, k, 4) * factor;
@@ -138,6 +185,29 @@ internal sealed unsafe class PackedWeights : IDisposable
                 default:
                     kernels.Pack(weights.Type, rows, columns, panel);
                     break;
+            }
+        }
+    }
+
+    private struct BlockWork(PackedWeights weights, BlockReader reader) : IWork
+    {
+        private int _next;
+
+        public void Run(int part, int parts)
+        {
+            // Lanes without a row, and what pads columns, are zeros of the scale 0.
+            bool isPadded = weights.PaddedColumns != weights.Columns;
+            for (int panel; (panel = Interlocked.Increment(ref _next) - 1) < weights.PanelCount;)
+            {
+                byte* packed = weights.Panel(panel);
+                int count = Math.Min(PanelRows, weights.Rows - panel * PanelRows);
+                if (count < PanelRows || isPadded) new Span<byte>(packed, (int)weights.PanelBytes).Clear();
+                for (int lane = 0; lane < count; lane++)
+                {
+                    ReadOnlySpan<byte> row = reader(panel * PanelRows + lane);
+                    if (IsSuperBlocked(weights.Type)) SuperBlockPanel.PackRow(weights.Type, row, lane, packed);
+                    else QuantizedPanel.PackRow(weights.Type, row, lane, packed);
+                }
             }
         }
     }

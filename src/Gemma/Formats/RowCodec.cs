@@ -24,10 +24,10 @@ public static class RowCodec
         }
     }
 
-    /// <summary>Whether <see cref="Encode"/> knows the type. The K types are read only.</summary>
-    public static bool CanEncode(TensorType type) => type is TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.Q8_0 or TensorType.Q4_0;
+    /// <summary>Whether <see cref="Encode"/> knows the type. Q5_K is read only.</summary>
+    public static bool CanEncode(TensorType type) => type != TensorType.Q5_K;
 
-    /// <summary>The row in the form of <paramref name="type"/>; values must be finite and, for F16, Q8_0 and Q4_0, within what an fp16 scale reaches.</summary>
+    /// <summary>The row in the form of <paramref name="type"/>; values must be finite and, for F16 and the quantised types, within what an fp16 scale reaches.</summary>
     public static void Encode(TensorType type, ReadOnlySpan<float> source, Span<byte> destination)
     {
         CheckLengths(type, destination.Length, source.Length);
@@ -38,6 +38,8 @@ public static class RowCodec
             case TensorType.BF16: HalfFormats.EncodeBF16(source, destination); break;
             case TensorType.Q8_0: Q8_0.Encode(source, destination); break;
             case TensorType.Q4_0: Q4_0.Encode(source, destination); break;
+            case TensorType.Q4_K: KQuantEncoder.EncodeQ4(source, destination); break;
+            case TensorType.Q6_K: KQuantEncoder.EncodeQ6(source, destination); break;
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "is read, not written");
         }
     }
@@ -48,8 +50,23 @@ public static class RowCodec
         TensorType.F16 => 65504f,
         TensorType.Q8_0 => 65504f * 127,
         TensorType.Q4_0 => 65504f * 7,
+        TensorType.Q4_K => 65504f * 63,
+        TensorType.Q6_K => 65504f * 127 * 31,
         _ => float.MaxValue,
     };
+
+    /// <summary>
+    /// False where a scale of a row of quantised blocks is a NaN or infinite: all weights are products of finite numbers with these, and finite where they are.
+    /// </summary>
+    internal static bool HasFiniteScales(TensorType type, ReadOnlySpan<byte> row)
+    {
+        // Where a block's fp16 numbers are: the _0 types and Q4_K, Q5_K begin with them, Q6_K ends with its one.
+        int first = type == TensorType.Q6_K ? Q6_K.BlockBytes - sizeof(ushort) : 0, count = type is TensorType.Q4_K or TensorType.Q5_K ? 2 : 1;
+        for (; !row.IsEmpty; row = row[type.BlockBytes()..])
+            for (int i = 0; i < count; i++)
+                if (!Half.IsFinite(MemoryMarshal.Read<Half>(row[(first + i * sizeof(ushort))..]))) return false;
+        return true;
+    }
 
     /// <summary>False where a NaN or an infinity is among the values: x · 0 is 0 for every number but those.</summary>
     public static bool AllFinite(ReadOnlySpan<float> values)

@@ -39,7 +39,7 @@ internal sealed class Assembler
     private const int PrefixNone = 0, Prefix66 = 1, PrefixF3 = 2;
 
     // "mmm" of the EVEX prefix: which page of opcodes.
-    private const int Map0F = 1, Map0F38 = 2;
+    private const int Map0F = 1, Map0F38 = 2, Map0F3A = 3;
 
     private const int Register = 64;
 
@@ -74,6 +74,12 @@ internal sealed class Assembler
     /// <summary>Sixteen fp16 numbers to fp32.</summary>
     public void Vcvtph2ps(Zmm destination, Memory source) => Evex(Map0F38, Prefix66, 0x13, destination, default, source, Register / 2);
 
+    /// <summary>Sixteen unsigned bytes to 32-bit lanes.</summary>
+    public void Vpmovzxbd(Zmm destination, Memory source) => Evex(Map0F38, Prefix66, 0x31, destination, default, source, Register / 4);
+
+    /// <summary>Sixteen signed bytes to 32-bit lanes.</summary>
+    public void Vpmovsxbd(Zmm destination, Memory source) => Evex(Map0F38, Prefix66, 0x21, destination, default, source, Register / 4);
+
     public void Vpbroadcastd(Zmm destination, Memory source) => Evex(Map0F38, Prefix66, 0x58, destination, default, source, sizeof(int));
 
     public void Vpbroadcastd(Zmm destination, Gp source)
@@ -99,6 +105,19 @@ internal sealed class Assembler
     {
         Evex(Map0F, Prefix66, 0x72, new Zmm(2), destination, source);
         Write(count);
+    }
+
+    public void Vpslld(Zmm destination, Zmm source, byte count)
+    {
+        Evex(Map0F, Prefix66, 0x72, new Zmm(6), destination, source);
+        Write(count);
+    }
+
+    /// <summary>Bit by bit the entry of <paramref name="table"/> at 4 · destination + 2 · x + y.</summary>
+    public void Vpternlogd(Zmm destination, Zmm x, Zmm y, byte table)
+    {
+        Evex(Map0F3A, Prefix66, 0x25, destination, x, y);
+        Write(table);
     }
 
     public void Prefetcht0(Memory address)

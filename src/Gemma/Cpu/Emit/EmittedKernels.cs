@@ -6,7 +6,7 @@ namespace Gemma.Cpu.Emit;
 internal delegate ExecutableMemory? CodePlacer(ReadOnlySpan<byte> code, out string refusal);
 
 /// <summary>
-/// Products with 8- and 4-bit and bf16 panels in machine code made at start, for the instructions that .NET does not offer (AVX512-VNNI, AVX512-BF16);
+/// Products with quantised and bf16 panels in machine code made at start, for the instructions that .NET does not offer (AVX512-VNNI, AVX512-BF16);
 /// the rest is the AVX-512 tier's.
 /// </summary>
 internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
@@ -17,14 +17,16 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
     private static readonly Lazy<(EmittedKernels? Kernels, string Refusal)> Instance = new(() => (Create(ExecutableMemory.Create, SelfTest.Run, out string refusal), refusal));
 
     private readonly ExecutableMemory _memory;
-    private readonly TileSet _q8, _q4;
+    private readonly TileSet _q8, _q4, _q4K, _q6K;
     private readonly TileSet? _bFloat16;
 
-    private EmittedKernels(ExecutableMemory memory, TileSet q8, TileSet q4, TileSet? bFloat16) : base(Isa.Vnni)
+    private EmittedKernels(ExecutableMemory memory, TileSet q8, TileSet q4, TileSet q4K, TileSet q6K, TileSet? bFloat16) : base(Isa.Vnni)
     {
         _memory = memory;
         _q8 = q8;
         _q4 = q4;
+        _q4K = q4K;
+        _q6K = q6K;
         _bFloat16 = bFloat16;
     }
 
@@ -50,11 +52,13 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
         var assembler = new Assembler();
         TileSet q8 = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new IntegerTile(assembler, rows, panels, 8, isFirst));
         TileSet q4 = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new IntegerTile(assembler, rows, panels, 4, isFirst));
+        TileSet q4K = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new Q4KTile(assembler, rows, panels, isFirst));
+        TileSet q6K = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new Q6KTile(assembler, rows, panels, isFirst));
         TileSet? bFloat16 = Cpuid.HasBFloat16
             ? TileSet.Write(assembler, BFloat16Tile.MostSums, (rows, panels, isFirst) => new BFloat16Tile(assembler, rows, panels, isFirst)) : null;
         ExecutableMemory? memory = place(assembler.Code, out refusal);
         if (memory is null) return null;
-        var kernels = new EmittedKernels(memory, q8, q4, bFloat16);
+        var kernels = new EmittedKernels(memory, q8, q4, q4K, q6K, bFloat16);
         if (test(kernels) is not { } difference) return kernels;
         refusal = $"their self-test failed: {difference}";
         memory.Dispose();
@@ -62,15 +66,17 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
     }
 
     /// <summary>The same without the products that round activations: bf16 weights then go through the AVX-512 tier's.</summary>
-    public EmittedKernels WithoutRounding() => new(_memory, _q8, _q4, null);
+    public EmittedKernels WithoutRounding() => new(_memory, _q8, _q4, _q4K, _q6K, null);
 
     public override bool Prepares(WeightType type) => type == WeightType.BF16 ? HasBFloat16 : base.Prepares(type);
 
-    public override int PreparedBytes(WeightType type, int columns) => Prepares(type) ? EmittedRow.Bytes(type, columns) : base.PreparedBytes(type, columns);
+    public override int PreparedBytes(WeightType type, int columns) =>
+        Prepares(type) && !PackedWeights.IsSuperBlocked(type) ? EmittedRow.Bytes(type, columns) : base.PreparedBytes(type, columns);
 
     public override void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared)
     {
-        if (type == WeightType.BF16) EmittedRow.Round(x, columns, padded, prepared);
+        if (PackedWeights.IsSuperBlocked(type)) base.Prepare(type, x, columns, padded, prepared);
+        else if (type == WeightType.BF16) EmittedRow.Round(x, columns, padded, prepared);
         else EmittedRow.Quantize(type, x, columns, padded, prepared);
     }
 
@@ -83,13 +89,15 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
             return;
         }
         bool isBFloat16 = type == WeightType.BF16;
-        TileSet tiles = type switch
+        // The kernels, and how many k and bytes of a row one of their steps is.
+        (TileSet tiles, int stepColumns, int rowStepBytes) = type switch
         {
-            WeightType.BF16 => _bFloat16!,
-            WeightType.Q8 => _q8,
-            _ => _q4,
+            WeightType.BF16 => (_bFloat16!, 2, BFloat16Tile.StepBytes),
+            WeightType.Q8 => (_q8, 2 * PackedWeights.Block, EmittedRow.StepBytes),
+            WeightType.Q4 => (_q4, 2 * PackedWeights.Block, EmittedRow.StepBytes),
+            _ => (type == WeightType.Q4_K ? _q4K : _q6K, PackedWeights.SuperBlock, 8 * SuperBlockRow.RecordBytes(type)),
         };
-        int steps = isBFloat16 ? columns / 2 : columns / (2 * PackedWeights.Block);
+        int steps = columns / stepColumns;
         var tile = new Tile
         {
             Panels = panels,
@@ -106,10 +114,9 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
             for (int panel = 0; panel < panelCount; panel++, tile.Panels += panelBytes, tile.Result += PackedWeights.PanelRows) Call(tiles, rows, 1, true, tile);
             return;
         }
-        int rowStepBytes = isBFloat16 ? BFloat16Tile.StepBytes : EmittedRow.StepBytes;
         nint panelStepBytes = panelBytes / steps;
         int mostRows = tiles.MostRows(panelCount), count = (rows + mostRows - 1) / mostRows;
-        int stretch = count == 1 ? steps : (int)Math.Max(8, StretchBytes / (2 * panelStepBytes));
+        int stretch = count == 1 ? steps : (int)Math.Max(1, StretchBytes / (2 * panelStepBytes));
         for (int step = 0; step < steps; step += stretch)
         {
             tile.Panels = panels + step * panelStepBytes;

@@ -1,11 +1,13 @@
+using System.Runtime.InteropServices;
 using Gemma.Cpu.Kernels;
+using Gemma.Formats;
 
 namespace Gemma.Cpu.Emit;
 
 /// <summary>Emitted kernels against the scalar twin before they are used: every tile once, with whole numbers, whose sums are exact.</summary>
 internal static unsafe class SelfTest
 {
-    private const int Columns = 128, Outputs = 2 * PackedWeights.PanelRows, MostRows = BFloat16Tile.MostSums;
+    private const int Columns = 256, Outputs = 2 * PackedWeights.PanelRows, MostRows = BFloat16Tile.MostSums;
 
     /// <summary>Null, or the first difference.</summary>
     public static string? Run(CpuKernels kernels)
@@ -22,7 +24,41 @@ internal static unsafe class SelfTest
                 (row, destination) => new ReadOnlySpan<float>(weights + row * Columns, Columns).CopyTo(destination), kernels, team);
             if (Run(kernels, packed, x) is { } difference) return difference;
         }
+        foreach (WeightType type in (WeightType[])[WeightType.Q4_K, WeightType.Q6_K])
+        {
+            using PackedWeights packed = PackedWeights.Pack(type, Outputs, Columns, row => Blocks(type, (uint)row), team);
+            if (Run(kernels, packed, x) is { } difference) return difference;
+        }
         return null;
+    }
+
+    /// <summary>Super-blocks of any bits but for the factors of their scales, which are 1, and scales within ±15: so the sums are exact.</summary>
+    private static byte[] Blocks(WeightType type, uint seed)
+    {
+        TensorType blocks = type == WeightType.Q4_K ? TensorType.Q4_K : TensorType.Q6_K;
+        int blockBytes = blocks.BlockBytes();
+        byte[] row = new byte[Columns / PackedWeights.SuperBlock * blockBytes];
+        for (int i = 0; i < row.Length; i++)
+        {
+            seed = seed * 1664525 + 1013904223;
+            row[i] = (byte)(seed >> 24);
+        }
+        for (int start = 0; start < row.Length; start += blockBytes)
+        {
+            Span<byte> block = row.AsSpan(start, blockBytes);
+            if (type == WeightType.Q4_K)
+            {
+                MemoryMarshal.Write(block, Half.One);
+                MemoryMarshal.Write(block[2..], Half.One);
+                foreach (ref byte bits in block.Slice(4, 8)) bits &= 0x0F;
+            }
+            else
+            {
+                MemoryMarshal.Write(block[208..], Half.One);
+                foreach (ref byte bits in block.Slice(192, 16)) bits = (byte)((sbyte)bits / 8);
+            }
+        }
+        return row;
     }
 
     private static string? Run(CpuKernels kernels, PackedWeights weights, float* x)

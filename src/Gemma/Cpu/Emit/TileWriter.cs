@@ -7,7 +7,7 @@ namespace Gemma.Cpu.Emit;
 internal abstract class TileWriter(Assembler assembler, int rows, int panels, bool isFirst)
 {
     // One base register reaches six rows: multiples 0, 1, 2, 4 of the distance by scaling it, 3 and 5 through registers of their own.
-    private const int RowsPerBase = 6;
+    protected const int RowsPerBase = 6;
     private const int BytesAhead = 8192;
     private const Gp Arguments = Gp.Rdi, Panel = Gp.Rax, PanelDistance = Gp.Rdx, FirstRow = Gp.Rsi, SeventhRow = Gp.R11;
     private const Gp Distance = Gp.R8, Distance3 = Gp.R9, Distance5 = Gp.R10;
@@ -66,9 +66,12 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels, bo
     }
 
     /// <summary>Asks for weights that a step to come reads.</summary>
-    protected void Prefetch(int panel, int offset)
+    protected void Prefetch(int panel, int offset) => Prefetch(PanelAt(panel) + offset);
+
+    /// <inheritdoc cref="Prefetch(int, int)"/>
+    protected void Prefetch(Memory weights)
     {
-        if (Prefetches) assembler.Prefetcht0(PanelAt(panel) + (offset + BytesAhead / panels));
+        if (Prefetches) assembler.Prefetcht0(weights + BytesAhead / panels);
     }
 
     /// <summary>

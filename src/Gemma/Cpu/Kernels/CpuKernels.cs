@@ -32,7 +32,12 @@ internal abstract unsafe class CpuKernels
     public virtual bool Prepares(WeightType type) => PackedWeights.IsQuantised(type);
 
     /// <summary>Bytes of a row as <see cref="Multiply"/> reads it.</summary>
-    public virtual int PreparedBytes(WeightType type, int columns) => type is WeightType.Q8 or WeightType.Q4 ? QuantizedRow.Bytes(type, columns) : columns * 4;
+    public virtual int PreparedBytes(WeightType type, int columns) => type switch
+    {
+        WeightType.Q8 or WeightType.Q4 => QuantizedRow.Bytes(type, columns),
+        WeightType.Q4_K or WeightType.Q6_K => SuperBlockRow.Bytes(type, columns),
+        _ => columns * 4,
+    };
 
     /// <summary>Brings one fp32 row of <paramref name="columns"/> values into the form that <see cref="Multiply"/> reads where it <see cref="Prepares"/> rows.</summary>
     public abstract void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared);
@@ -55,7 +60,7 @@ internal abstract unsafe class CpuKernels
     public virtual void MultiplySingles(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, float* x, nint stride, int rows, float* result,
         nint resultStride) => Multiply(type, panels, panelBytes, panelCount, columns, (byte*)x, stride * sizeof(float), rows, result, resultStride);
 
-    /// <summary>Quantises and packs 16 rows of <paramref name="columns"/> (a multiple of 64) fp32 weights.</summary>
+    /// <summary>Quantises and packs 16 rows of <paramref name="columns"/> (a multiple of 64) fp32 weights; Q8 and Q4.</summary>
     public abstract void Pack(WeightType type, float* rows, int columns, byte* panel);
 
     public abstract void RmsNorm(float* x, float* gain, float epsilon, int n, float* result);
@@ -79,7 +84,11 @@ internal sealed unsafe class ScalarKernels : CpuKernels
 {
     public override Isa Isa => Isa.Scalar;
 
-    public override void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared) => QuantizedRow.Scalar(type, x, columns, padded, prepared);
+    public override void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared)
+    {
+        if (PackedWeights.IsSuperBlocked(type)) SuperBlockRow.Scalar(type, x, columns, prepared);
+        else QuantizedRow.Scalar(type, x, columns, padded, prepared);
+    }
 
     public override void Multiply(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, byte* x, nint stride, int rows, float* result,
         nint resultStride)
@@ -94,6 +103,12 @@ internal sealed unsafe class ScalarKernels : CpuKernels
                 break;
             case WeightType.Q8:
                 Q8Product.Scalar(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+            case WeightType.Q4_K:
+                Q4KProduct.Scalar(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+            case WeightType.Q6_K:
+                Q6KProduct.Scalar(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
                 break;
             default:
                 Q4Product.Scalar(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
@@ -127,8 +142,11 @@ internal unsafe class VectorKernels<TLanes>(Isa isa) : CpuKernels where TLanes :
 {
     public override Isa Isa => isa;
 
-    public override void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared) =>
-        QuantizedRow.Vector<TLanes>(type, x, columns, padded, prepared);
+    public override void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared)
+    {
+        if (PackedWeights.IsSuperBlocked(type)) SuperBlockRow.Vector<TLanes>(type, x, columns, prepared);
+        else QuantizedRow.Vector<TLanes>(type, x, columns, padded, prepared);
+    }
 
     public override void Multiply(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, byte* x, nint stride, int rows, float* result,
         nint resultStride)
@@ -143,6 +161,12 @@ internal unsafe class VectorKernels<TLanes>(Isa isa) : CpuKernels where TLanes :
                 break;
             case WeightType.Q8:
                 Q8Product.Vector<TLanes>(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+            case WeightType.Q4_K:
+                Q4KProduct.Vector<TLanes>(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
+                break;
+            case WeightType.Q6_K:
+                Q6KProduct.Vector<TLanes>(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);
                 break;
             default:
                 Q4Product.Vector<TLanes>(panels, panelBytes, panelCount, columns, x, stride, rows, result, resultStride);

@@ -52,6 +52,17 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 
     static abstract TSelf AddShort(TSelf x, TSelf y);
 
+    static abstract int SumInt(TSelf ints);
+
+    /// <summary>Sixteen unsigned bytes as ints.</summary>
+    static abstract TSelf WidenBytes(byte* source);
+
+    /// <summary>Sixteen signed bytes as ints.</summary>
+    static abstract TSelf WidenSignedBytes(sbyte* source);
+
+    /// <summary>Sixteen ints within −128 … 127 as signed bytes.</summary>
+    static abstract void StoreBytes(TSelf ints, sbyte* destination);
+
     static abstract TSelf ToFloat(TSelf ints);
 
     /// <summary>Low halves of the 32-bit lanes shifted up: the even bf16 of each pair as fp32.</summary>
@@ -69,6 +80,9 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     static abstract TSelf LowNibbles(TSelf bytes);
 
     static abstract TSelf HighNibbles(TSelf bytes);
+
+    /// <summary>Nibbles with two bits above them: those of each byte of <paramref name="upper"/> at bit 2 · <paramref name="field"/>, a constant 0 … 3.</summary>
+    static abstract TSelf WithUpperBits(TSelf nibbles, TSelf upper, int field);
 
     /// <summary>Pairs of shorts multiplied and added to one int.</summary>
     static abstract TSelf MultiplyAddShorts(TSelf x, TSelf y);

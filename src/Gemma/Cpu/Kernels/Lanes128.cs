@@ -113,6 +113,27 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     public static Lanes128 AddShort(Lanes128 x, Lanes128 y) => new((x._a.AsInt16() + y._a.AsInt16()).AsSingle(), (x._b.AsInt16() + y._b.AsInt16()).AsSingle(), (x._c.AsInt16() + y._c.AsInt16()).AsSingle(), (x._d.AsInt16() + y._d.AsInt16()).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int SumInt(Lanes128 ints) => Vector128.Sum((ints._a.AsInt32() + ints._b.AsInt32()) + (ints._c.AsInt32() + ints._d.AsInt32()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 WidenBytes(byte* source)
+    {
+        (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.Load(source));
+        return new(Vector128.WidenLower(low).AsSingle(), Vector128.WidenUpper(low).AsSingle(), Vector128.WidenLower(high).AsSingle(), Vector128.WidenUpper(high).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 WidenSignedBytes(sbyte* source)
+    {
+        (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Load(source));
+        return new(Vector128.WidenLower(low).AsSingle(), Vector128.WidenUpper(low).AsSingle(), Vector128.WidenLower(high).AsSingle(), Vector128.WidenUpper(high).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBytes(Lanes128 ints, sbyte* destination) => Vector128.Narrow(Vector128.Narrow(ints._a.AsInt32(), ints._b.AsInt32()),
+        Vector128.Narrow(ints._c.AsInt32(), ints._d.AsInt32())).Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 ToFloat(Lanes128 ints) => new(Vector128.ConvertToSingle(ints._a.AsInt32()), Vector128.ConvertToSingle(ints._b.AsInt32()), Vector128.ConvertToSingle(ints._c.AsInt32()), Vector128.ConvertToSingle(ints._d.AsInt32()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -132,6 +153,11 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 HighNibbles(Lanes128 bytes) => new(((bytes._a.AsUInt16() >>> 4).AsByte() & Vector128.Create((byte)0x0F)).AsSingle(), ((bytes._b.AsUInt16() >>> 4).AsByte() & Vector128.Create((byte)0x0F)).AsSingle(), ((bytes._c.AsUInt16() >>> 4).AsByte() & Vector128.Create((byte)0x0F)).AsSingle(), ((bytes._d.AsUInt16() >>> 4).AsByte() & Vector128.Create((byte)0x0F)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 WithUpperBits(Lanes128 nibbles, Lanes128 upper, int field) => new(WithUpperBits(nibbles._a.AsByte(), upper._a.AsUInt16(), field).AsSingle(),
+        WithUpperBits(nibbles._b.AsByte(), upper._b.AsUInt16(), field).AsSingle(), WithUpperBits(nibbles._c.AsByte(), upper._c.AsUInt16(), field).AsSingle(),
+        WithUpperBits(nibbles._d.AsByte(), upper._d.AsUInt16(), field).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 MultiplyAddShorts(Lanes128 x, Lanes128 y) => new(MultiplyAddShorts(x._a.AsInt16(), y._a.AsInt16()).AsSingle(), MultiplyAddShorts(x._b.AsInt16(), y._b.AsInt16()).AsSingle(), MultiplyAddShorts(x._c.AsInt16(), y._c.AsInt16()).AsSingle(), MultiplyAddShorts(x._d.AsInt16(), y._d.AsInt16()).AsSingle());
@@ -166,5 +192,18 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
         if (Ssse3.IsSupported) return Ssse3.MultiplyAddAdjacent(unsigned, signed);
         Vector128<short> even = (unsigned.AsInt16() & Vector128.Create((short)0x00FF)) * ((signed.AsInt16() << 8) >> 8);
         return even + (unsigned.AsUInt16() >>> 8).AsInt16() * (signed.AsInt16() >> 8);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<byte> WithUpperBits(Vector128<byte> nibbles, Vector128<ushort> upper, int field)
+    {
+        Vector128<ushort> moved = field switch
+        {
+            0 => upper << 4,
+            1 => upper << 2,
+            2 => upper,
+            _ => upper >>> 2,
+        };
+        return nibbles | (moved.AsByte() & Vector128.Create((byte)0x30));
     }
 }

@@ -102,6 +102,22 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
     public static Lanes256 AddShort(Lanes256 x, Lanes256 y) => new((x._a.AsInt16() + y._a.AsInt16()).AsSingle(), (x._b.AsInt16() + y._b.AsInt16()).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int SumInt(Lanes256 ints) => Vector256.Sum(ints._a.AsInt32() + ints._b.AsInt32());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 WidenBytes(byte* source) => new(Avx2.ConvertToVector256Int32(source).AsSingle(), Avx2.ConvertToVector256Int32(source + 8).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 WidenSignedBytes(sbyte* source) => new(Avx2.ConvertToVector256Int32(source).AsSingle(), Avx2.ConvertToVector256Int32(source + 8).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBytes(Lanes256 ints, sbyte* destination)
+    {
+        Vector256<short> shorts = Vector256.Narrow(ints._a.AsInt32(), ints._b.AsInt32());
+        Vector128.Narrow(shorts.GetLower(), shorts.GetUpper()).Store(destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 ToFloat(Lanes256 ints) => new(Vector256.ConvertToSingle(ints._a.AsInt32()), Vector256.ConvertToSingle(ints._b.AsInt32()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -121,6 +137,10 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 HighNibbles(Lanes256 bytes) => new(((bytes._a.AsUInt16() >>> 4).AsByte() & Vector256.Create((byte)0x0F)).AsSingle(), ((bytes._b.AsUInt16() >>> 4).AsByte() & Vector256.Create((byte)0x0F)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 WithUpperBits(Lanes256 nibbles, Lanes256 upper, int field) => new(WithUpperBits(nibbles._a.AsByte(), upper._a.AsUInt16(), field).AsSingle(),
+        WithUpperBits(nibbles._b.AsByte(), upper._b.AsUInt16(), field).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 MultiplyAddShorts(Lanes256 x, Lanes256 y) => new(MultiplyAddShorts(x._a.AsInt16(), y._a.AsInt16()).AsSingle(), MultiplyAddShorts(x._b.AsInt16(), y._b.AsInt16()).AsSingle());
@@ -146,4 +166,17 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<short> MultiplyAddBytes(Vector256<byte> unsigned, Vector256<sbyte> signed) => Avx2.MultiplyAddAdjacent(unsigned, signed);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> WithUpperBits(Vector256<byte> nibbles, Vector256<ushort> upper, int field)
+    {
+        Vector256<ushort> moved = field switch
+        {
+            0 => upper << 4,
+            1 => upper << 2,
+            2 => upper,
+            _ => upper >>> 2,
+        };
+        return nibbles | (moved.AsByte() & Vector256.Create((byte)0x30));
+    }
 }

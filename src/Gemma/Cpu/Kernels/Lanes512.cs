@@ -85,6 +85,18 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
     public static Lanes512 AddShort(Lanes512 x, Lanes512 y) => new((x._a.AsInt16() + y._a.AsInt16()).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int SumInt(Lanes512 ints) => Vector512.Sum(ints._a.AsInt32());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 WidenBytes(byte* source) => new(Avx512F.ConvertToVector512Int32(Vector128.Load(source)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 WidenSignedBytes(sbyte* source) => new(Avx512F.ConvertToVector512Int32(Vector128.Load(source)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBytes(Lanes512 ints, sbyte* destination) => Avx512F.ConvertToVector128SByte(ints._a.AsInt32()).Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 ToFloat(Lanes512 ints) => new(Vector512.ConvertToSingle(ints._a.AsInt32()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -104,6 +116,9 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 HighNibbles(Lanes512 bytes) => new(((bytes._a.AsUInt16() >>> 4).AsByte() & Vector512.Create((byte)0x0F)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 WithUpperBits(Lanes512 nibbles, Lanes512 upper, int field) => new(WithUpperBits(nibbles._a.AsByte(), upper._a.AsUInt16(), field).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 MultiplyAddShorts(Lanes512 x, Lanes512 y) => new(MultiplyAddShorts(x._a.AsInt16(), y._a.AsInt16()).AsSingle());
@@ -126,4 +141,17 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<short> MultiplyAddBytes(Vector512<byte> unsigned, Vector512<sbyte> signed) => Avx512BW.MultiplyAddAdjacent(unsigned, signed);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<byte> WithUpperBits(Vector512<byte> nibbles, Vector512<ushort> upper, int field)
+    {
+        Vector512<ushort> moved = field switch
+        {
+            0 => upper << 4,
+            1 => upper << 2,
+            2 => upper,
+            _ => upper >>> 2,
+        };
+        return nibbles | (moved.AsByte() & Vector512.Create((byte)0x30));
+    }
 }

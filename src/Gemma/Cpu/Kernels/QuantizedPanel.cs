@@ -89,6 +89,24 @@ internal static unsafe class QuantizedPanel
         }
     }
 
+    /// <summary>One row's published blocks (GGML's Q8_0 or Q4_0, the same numbers) into its lane of a panel; the other lanes stay.</summary>
+    public static void PackRow(WeightType type, ReadOnlySpan<byte> row, int lane, byte* panel)
+    {
+        int bits = type == WeightType.Q8 ? 8 : 4, words = bits, blockBytes = sizeof(ushort) + words * sizeof(uint);
+        // Q8_0 holds signed bytes, panels w + 128. Q4_0 has weight 16 + i above weight i in a byte, biased by 8, as panels have.
+        uint bias = bits == 8 ? 0x80808080 : 0;
+        fixed (byte* first = row)
+        {
+            byte* source = first;
+            for (int block = 0; block < row.Length / blockBytes; block++, source += blockBytes)
+            {
+                ((ushort*)Scales(panel, block, bits))[lane] = *(ushort*)source;
+                uint* from = (uint*)(source + sizeof(ushort)), to = (uint*)Values(panel, block, bits) + lane;
+                for (int word = 0; word < words; word++) to[word * Rows] = from[word] ^ bias;
+            }
+        }
+    }
+
     // Adding 1.5 · 2^23 rounds to the nearest integer, ties to even, and leaves it in the low bits.
     private const float Magic = 12582912;
     private const int MagicBits = 0x4B400000;

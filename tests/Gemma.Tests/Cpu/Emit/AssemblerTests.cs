@@ -12,8 +12,8 @@ public class AssemblerTests
     private static readonly Gen<Zmm> Vector = Gen.Int[0, 31].Select(i => new Zmm(i));
     private static readonly Gen<Gp> General = Gen.Int[0, 15].Select(i => (Gp)i);
 
-    // Displacements around the borders of the one-byte form (±128 units of 1, 4, 32 and 64 bytes), and far ones.
-    private static readonly Gen<int> Displacement = Gen.OneOf(Gen.Const(0), Gen.Int[-130, 130], Gen.Int[-130, 130].Select(i => i * 4), Gen.Int[-130, 130].Select(i => i * 32),
+    // Displacements around the borders of the one-byte form (±128 units of 1, 4, 16, 32 and 64 bytes), and far ones.
+    private static readonly Gen<int> Displacement = Gen.OneOf(Gen.Const(0), Gen.Int[-130, 130], Gen.Int[-130, 130].Select(i => i * 4), Gen.Int[-130, 130].Select(i => i * 16), Gen.Int[-130, 130].Select(i => i * 32),
         Gen.Int[-130, 130].Select(i => i * 64), Gen.Int[-(1 << 30), 1 << 30]);
 
     private static readonly Gen<Memory> Address =
@@ -37,6 +37,8 @@ public class AssemblerTests
         Check($"vcvtdq2ps {two}", code => code.Vcvtdq2ps(x, z));
         Check($"vmovdqa32 {two}", code => code.Vmovdqa32(x, z));
         Check($"vpsrld {two},4", code => code.Vpsrld(x, z, 4));
+        Check($"vpslld {two},2", code => code.Vpslld(x, z, 2));
+        Check($"vpternlogd {text},-8", code => code.Vpternlogd(x, y, z, 0xF8));
     });
 
     [Fact]
@@ -52,6 +54,8 @@ public class AssemblerTests
         Check($"vmulps {text}{{1to16}}", code => code.Vmulps(x, y, memory.Broadcast));
         Check($"vcvtph2ps {one}", code => code.Vcvtph2ps(x, memory));
         Check($"vpbroadcastd {one}", code => code.Vpbroadcastd(x, memory));
+        Check($"vpmovzxbd {one}", code => code.Vpmovzxbd(x, memory));
+        Check($"vpmovsxbd {one}", code => code.Vpmovsxbd(x, memory));
         Check($"vmovdqu32 {one}", code => code.Vmovdqu32(x, memory));
         Check($"vmovups {one}", code => code.Vmovups(x, memory));
         Check($"vmovups {address},zmm{x.Number}", code => code.Vmovups(memory, x));

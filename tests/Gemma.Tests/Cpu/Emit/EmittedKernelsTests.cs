@@ -112,14 +112,14 @@ public unsafe class EmittedKernelsTests
         ExecutableMemory? placed = null;
         EmittedKernels? kernels = EmittedKernels.Create((ReadOnlySpan<byte> code, out string refusal) =>
         {
-            // The last kernel for 4 bits shifts by 3 where it should shift by 4.
+            // The last kernel for Q6_K shifts by 3 where it should shift by 2.
             byte[] changed = code.ToArray();
             Instruction shift = AssemblerTests.Read(changed).Last(instruction => instruction.Mnemonic == Mnemonic.Vpsrld);
             changed[(int)shift.NextIP - 1] = 3;
             return placed = ExecutableMemory.Create(changed, out refusal);
         }, SelfTest.Run, out string reason);
         Assert.Null(kernels);
-        Assert.StartsWith("their self-test failed: Q4, 17 rows times 2 panels: row 6 output ", reason, StringComparison.Ordinal);
+        Assert.StartsWith("their self-test failed: Q6_K, 17 rows times 2 panels: row 6 output ", reason, StringComparison.Ordinal);
         Assert.True(placed is not null && placed.Pointer is null, "the code is still in memory");
     }
 
