@@ -6,7 +6,7 @@ using Gemma.Generation;
 namespace Gemma.Benchmarks;
 
 /// <summary>
-/// Whole passes over a synthetic model: <c>decode|prefill|rows|load [preset] [f32|bf16|q8|q4] [threads]</c>. Decode is compared with the memory bandwidth of the same
+/// Whole passes over a synthetic model: <c>decode|prefill|rows|load [preset] [f32|bf16|q8|q6_k|q4_k|q4] [threads]</c>. Decode is compared with the memory bandwidth of the same
 /// run, taken before and after, since a shared machine's changes from minute to minute.
 /// </summary>
 internal static class Passes

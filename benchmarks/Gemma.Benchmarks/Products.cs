@@ -33,7 +33,7 @@ internal static unsafe class Products
 
     private static (double Bytes, double Operations) Rate(CpuKernels kernels, WeightType type, long bytes, ThreadTeam team, int rows)
     {
-        float bits = type switch { WeightType.F32 => 32, WeightType.BF16 => 16, WeightType.Q8 => 8.5f, _ => 4.5f };
+        float bits = type switch { WeightType.F32 => 32, WeightType.BF16 => 16, WeightType.Q8 => 8.5f, WeightType.Q6_K => 6.625f, WeightType.Q4_K => 4.625f, _ => 4.5f };
         int outputs = Math.Max(32, (int)(bytes * 8 / bits / Columns) / 32 * 32);
         var random = new SyntheticWeights(1);
         var spec = new TensorSpec(TensorRole.Query, 0, "", "", outputs, Columns);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Gemma.Cpu;
 using Gemma.Generation;
 using Spectre.Console;
 
@@ -101,7 +102,10 @@ internal sealed record BenchReport(GemmaModel Loaded, BenchPlan Plan, IReadOnlyL
         json.WriteStartObject();
         json.WriteString("model", Model);
         json.WriteNumber("parameters", Loaded.Config.ParameterCount);
-        json.WriteString("quant", Loaded.WeightType.ToString().ToLowerInvariant());
+        json.WriteString("quant", Loaded.WeightType.Name());
+        json.WriteStartArray("weight_types");
+        foreach (WeightType type in Loaded.WeightTypes) json.WriteStringValue(type.Name());
+        json.WriteEndArray();
         json.WriteNumber("threads", Loaded.Threads);
         json.WriteString("isa", Loaded.Isa.ToString().ToLowerInvariant());
         json.WriteString("kernels", Loaded.Kernels);
@@ -139,7 +143,7 @@ internal sealed record BenchReport(GemmaModel Loaded, BenchPlan Plan, IReadOnlyL
         string beside = Plan.Batch > 1 ? Invariant($", {Plan.Batch} at once") : "";
         return Screen.CreateFacts(
         [
-            ("model", Invariant($"{Model}, {Amount.Count(Loaded.Config.ParameterCount)} weights, {Loaded.WeightType.ToString().ToLowerInvariant()}, {Amount.Bytes(Loaded.WeightBytes)}")),
+            ("model", Invariant($"{Model}, {Amount.Count(Loaded.Config.ParameterCount)} weights, {string.Join(" and ", Loaded.WeightTypes.Select(WeightTypes.Name))}, {Amount.Bytes(Loaded.WeightBytes)}")),
             ("machine", Invariant($"{Machine.ProcessorName}, {Loaded.Threads} threads, {Loaded.Kernels}")),
             ("load", Amount.Seconds(LoadSeconds)),
             ("prefill", Invariant($"{Amount.Rate(Prefill)} ({Plan.PromptTokens} tokens{beside})")),

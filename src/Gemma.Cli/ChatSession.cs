@@ -1,5 +1,6 @@
 using System.Text;
 using Gemma.Chat;
+using Gemma.Cpu;
 using Gemma.Generation;
 
 namespace Gemma.Cli;
@@ -205,7 +206,7 @@ internal sealed class ChatSession
                 _screen.Line(Statistics.Line(_lastResult ?? throw new UsageException("there was no answer yet")));
                 break;
             case "effective":
-                _screen.Render(EffectiveSetting.Table(EffectiveSetting.All(_call, _engine.Model.Config, _engine.Model.Defaults, $"{_engine.Model.WeightType}".ToLowerInvariant())));
+                _screen.Render(EffectiveSetting.Table(EffectiveSetting.All(_call, _engine.Model.Config, _engine.Model.Defaults, _engine.Model.WeightType.Name())));
                 break;
             default:
                 throw new UsageException($"/show: expected prompt, stats or effective, found '{what}'");

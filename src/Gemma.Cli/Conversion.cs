@@ -39,11 +39,11 @@ internal static class Conversion
         return 0;
     }
 
-    /// <summary>A type as it is typed, with q8 and q4 for the only ones of that width that are written.</summary>
+    /// <summary>A type as it is typed, with q8 and q4 for q8_0 and q4_0, and the usual name q4_k_m for q4_k and what goes with it.</summary>
     /// <exception cref="UsageException">It is none that can be written.</exception>
     public static TensorType ParseType(string text, params ReadOnlySpan<TensorType> allowed)
     {
-        string wanted = text.ToLowerInvariant() is "q8" or "q4" ? text + "_0" : text;
+        string wanted = text.ToLowerInvariant() switch { "q8" or "q4" => text + "_0", "q4_k_m" => text[..4], _ => text };
         foreach (TensorType type in allowed)
             if (Name(type).Equals(wanted, StringComparison.OrdinalIgnoreCase)) return type;
         throw new UsageException($"--type: expected {string.Join(", ", allowed.ToArray().Select(Name))}, found '{text}'");

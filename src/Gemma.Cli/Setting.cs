@@ -20,8 +20,8 @@ internal abstract class Setting
 
     public static Setting<string> Model { get; } = Text("model", "MODEL", "Folder, .gguf file, hub id or alias such as gemma-1.1-2b-it; without it the embedded model.", "-m");
 
-    public static Setting<WeightType> Quant { get; } = new("quant", "TYPE", "Weights in memory: f32, bf16, q8 or q4; without it the type nearest to the file's.",
-        "f32, bf16, q8 or q4", isNumber: false, TryQuant);
+    public static Setting<WeightType> Quant { get; } = new("quant", "TYPE", "Weights in memory: f32, bf16, q8, q6_k, q4_k_m or q4; without it as in the file, or nearest to it.",
+        "f32, bf16, q8, q6_k, q4_k_m or q4", isNumber: false, TryQuant);
 
     public static Setting<int> Threads { get; } = Int("threads", "N", "Threads that compute; 0 is one for each processor.", 0, 1024);
 
@@ -89,7 +89,12 @@ internal abstract class Setting
     private static Setting<string> Text(string name, string valueName, string description, params string[] aliases) =>
         new(name, valueName, description, "a text that is not empty", isNumber: false, (string text, out string value) => (value = text).Length > 0, aliases);
 
-    private static bool TryQuant(string text, out WeightType value) => Enum.TryParse(text, ignoreCase: true, out value) && Enum.IsDefined(value) && !char.IsAsciiDigit(text[0]);
+    private static bool TryQuant(string text, out WeightType value)
+    {
+        // The usual name of what it is: Q4_K and, where it matters most, Q6_K.
+        if (text.Equals("q4_k_m", StringComparison.OrdinalIgnoreCase)) text = nameof(WeightType.Q4_K);
+        return Enum.TryParse(text, ignoreCase: true, out value) && Enum.IsDefined(value) && !char.IsAsciiDigit(text[0]);
+    }
 }
 
 /// <summary>Reads a value; false where the text is none.</summary>

@@ -17,9 +17,8 @@ internal static class SyntheticGguf
         metadata.Set("general.file_type", GgufTensorTypes.FileType(type));
         if (type.IsQuantised()) metadata.Set("general.quantization_version", 2u);
         var weights = new SyntheticWeights(Seed);
-        // As a converted model has it: 4 bits cost the tied embedding, which is also the head, too much.
-        TensorType TypeOf(TensorSpec spec) => spec.Role == TensorRole.Embedding && type == TensorType.Q4_0 ? TensorType.Q8_0 : type;
-        TensorContent[] tensors = [.. TensorTable.For(shape).Select(spec => TensorContent.Gguf(spec, TypeOf(spec), (row, destination) => weights.ReadRow(spec, row, destination)))];
+        // As a converted model has it.
+        TensorContent[] tensors = [.. TensorTable.For(shape).Select(spec => TensorContent.Gguf(spec, TypeMix.Of(type, spec, shape.LayerCount), (row, destination) => weights.ReadRow(spec, row, destination)))];
         GgufWriter.Write(file, metadata, tensors, options, cancellation);
     }
 }

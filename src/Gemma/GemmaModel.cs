@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Gemma.Cpu;
 using Gemma.Cpu.Kernels;
 using Gemma.Formats;
@@ -9,7 +10,10 @@ namespace Gemma;
 /// <summary>How a model is brought into memory.</summary>
 public sealed record LoadOptions
 {
-    /// <summary>How weights are kept; null is what the file's own type comes nearest to.</summary>
+    /// <summary>
+    /// How weights are kept. Null: each tensor as the file has it, number by number for F32, BF16, Q8_0, Q4_0, Q4_K and Q6_K, and where there are no products with
+    /// its type (F16, Q5_K), in the nearest one.
+    /// </summary>
     public WeightType? Type { get; init; }
 
     /// <summary>Threads that compute; 0 is one for each processor.</summary>
@@ -37,16 +41,15 @@ public sealed class GemmaModel : IDisposable
     private readonly Transformer<Matrix> _transformer;
     private bool _disposed;
 
-    private GemmaModel(GemmaConfig config, WeightType type, TensorRowReader reader, int threads, bool roundActivations, IProgress<double>? progress)
+    private GemmaModel(GemmaConfig config, WeightType type, WeightSource source, int threads, bool roundActivations)
     {
         Config = config;
         WeightType = type;
-        RoundsActivations = PackedWeights.IsQuantised(type) || (roundActivations && type == WeightType.BF16);
         var kernels = CpuKernels.For(IsaSelection.Current, roundActivations);
         _team = new ThreadTeam(threads);
         try
         {
-            _weights = CpuWeights.Load(config, type, reader, kernels, _team, progress);
+            _weights = CpuWeights.Load(config, source, kernels, _team);
             _backend = new CpuBackend(config, kernels, _team);
         }
         catch
@@ -54,12 +57,17 @@ public sealed class GemmaModel : IDisposable
             _team.Dispose();
             throw;
         }
+        RoundsActivations = WeightTypes.Any(kept => PackedWeights.IsQuantised(kept) || (roundActivations && kept == WeightType.BF16));
         _transformer = new Transformer<Matrix>(config, _weights.Weights, _backend);
     }
 
     public GemmaConfig Config { get; }
 
+    /// <summary>The type that was asked for, or that most of the file's weights are nearest to.</summary>
     public WeightType WeightType { get; }
+
+    /// <summary>All types that matrices are kept in, the one of most bytes first.</summary>
+    public ImmutableArray<WeightType> WeightTypes => _weights.Types;
 
     /// <summary>Whether activations are rounded to 8 bits or to bf16 for the products; otherwise all computing is in fp32.</summary>
     public bool RoundsActivations { get; }
@@ -111,8 +119,8 @@ public sealed class GemmaModel : IDisposable
         options ??= new LoadOptions();
         // First, as it is quick: a wrong tokenizer is known before gigabytes are packed.
         SentencePieceTokenizer? tokenizer = files.ReadTokenizer();
-        return new GemmaModel(files.Config, options.Type ?? Nearest(files.DominantType), (spec, row, destination) => files.ReadRow(spec, row, destination),
-            options.Threads, options.RoundActivations, options.Progress)
+        return new GemmaModel(files.Config, options.Type ?? Cpu.WeightTypes.Nearest(files.DominantType),
+            WeightSource.Of(files, options.Type) with { Progress = options.Progress }, options.Threads, options.RoundActivations)
         {
             Tokenizer = tokenizer,
             Defaults = files.Defaults,
@@ -125,9 +133,9 @@ public sealed class GemmaModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(options);
-        var weights = new SyntheticWeights(seed);
-        return new GemmaModel(config, options.Type ?? WeightType.BF16, (spec, row, destination) => weights.ReadRow(spec, row, destination), options.Threads,
-            options.RoundActivations, options.Progress);
+        WeightType type = options.Type ?? WeightType.BF16;
+        return new GemmaModel(config, type, WeightSource.Of(new SyntheticWeights(seed), config, type) with { Progress = options.Progress }, options.Threads,
+            options.RoundActivations);
     }
 
     /// <summary>Tokens to logits: [batch.LogitRows, vocabulary]. Valid until the next pass.</summary>
@@ -160,12 +168,4 @@ public sealed class GemmaModel : IDisposable
             _team.Dispose();
         }
     }
-
-    internal static WeightType Nearest(TensorType type) => type switch
-    {
-        TensorType.F32 => WeightType.F32,
-        TensorType.F16 or TensorType.BF16 => WeightType.BF16,
-        TensorType.Q4_0 or TensorType.Q4_K => WeightType.Q4,
-        _ => WeightType.Q8,
-    };
 }

@@ -20,7 +20,7 @@ internal sealed class BenchVerb : Verb
         "gemma bench",
         "gemma bench -m gemma-1.1-2b-it --quant q8 --threads 8",
         "gemma bench --synthetic gemma-2b --quant q4 --json",
-        "gemma bench --synthetic gemma-2b --quant q8 --save gemma-2b-q8.gguf")
+        "gemma bench --synthetic gemma-2b --quant q4_k_m --save gemma-2b-Q4_K_M.gguf")
     {
         AddFlags([.. Flags.Model, _synthetic, _save, _prompt, _generate, _batch, _repeat, Flags.Force]);
     }
@@ -82,13 +82,7 @@ internal sealed class BenchVerb : Verb
     private static void Save(Invocation call, GemmaConfig shape, string file)
     {
         if (!file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) throw new UsageException($"{file}: expected the name of a .gguf file");
-        TensorType type = (call.Value(Setting.Quant) ?? WeightType.BF16) switch
-        {
-            WeightType.F32 => TensorType.F32,
-            WeightType.BF16 => TensorType.BF16,
-            WeightType.Q8 => TensorType.Q8_0,
-            _ => TensorType.Q4_0,
-        };
+        TensorType type = WeightTypes.InFiles(call.Value(Setting.Quant) ?? WeightType.BF16);
         var options = new WriteOptions { Force = call.Get(Flags.Force), Threads = call.Value(Setting.Threads) ?? 0 };
         call.Screen.Watch("saving", null, progress =>
         {

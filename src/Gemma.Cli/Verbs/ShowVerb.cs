@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using Gemma.Cpu;
 using Gemma.Formats;
 using Gemma.Hub;
 using Spectre.Console;
@@ -35,7 +36,7 @@ internal sealed class ShowVerb : Verb
 
     private static void ShowEffective(Invocation call, ModelFiles files)
     {
-        IReadOnlyList<EffectiveSetting> settings = EffectiveSetting.All(call, files.Config, files.Defaults, $"{GemmaModel.Nearest(files.DominantType)}".ToLowerInvariant());
+        IReadOnlyList<EffectiveSetting> settings = EffectiveSetting.All(call, files.Config, files.Defaults, WeightTypes.Nearest(files.DominantType).Name());
         if (call.Screen.Json)
         {
             call.Screen.WriteJson(json =>
@@ -69,6 +70,7 @@ internal sealed class ShowVerb : Verb
             ("architecture", ArchitectureName(config.Architecture)),
             ("parameters", Invariant($"{Amount.Count(config.ParameterCount)} ({config.ParameterCount:#,0})")),
             ("weights", string.Join(", ", Types(files).Select(type => Invariant($"{Conversion.Name(type.Type)} {Amount.Bytes(type.Bytes)} in {type.Count} tensors")))),
+            ("in memory", InMemory(files)),
             ("bits a weight", Invariant($"{files.WeightBits:0.00}")),
             ("context", Invariant($"{config.ContextLength:#,0} tokens")),
             ("vocabulary", Invariant($"{config.VocabularySize:#,0} pieces")),
@@ -129,6 +131,14 @@ internal sealed class ShowVerb : Verb
 
     private static IEnumerable<(TensorType Type, int Count, long Bytes)> Types(ModelFiles files) => TensorTable.For(files.Config).Select(files.Find)
         .GroupBy(tensor => tensor.Type).Select(group => (group.Key, group.Count(), group.Sum(tensor => tensor.ByteCount))).OrderByDescending(type => type.Item3);
+
+    /// <summary>What becomes of the types of the matrices where no --quant is given.</summary>
+    private static string InMemory(ModelFiles files)
+    {
+        TensorType[] types = [.. TensorTable.For(files.Config).Where(spec => !spec.IsNorm).Select(spec => files.Find(spec).Type).Distinct()];
+        string[] changed = [.. types.Where(type => WeightTypes.InFiles(WeightTypes.Nearest(type)) != type).Select(type => $"{Conversion.Name(type)} becomes {WeightTypes.Nearest(type).Name()}")];
+        return changed.Length == 0 ? "as in the file, number by number" : $"{string.Join(", ", changed)}; the rest as in the file";
+    }
 
     private static IEnumerable<(string Path, long Bytes)> FilesOf(ModelFiles files) => TensorTable.For(files.Config).Select(spec => files.Tensors.PathOf(files.Find(spec)))
         .Distinct().Select(path => (path, File.Exists(path) ? new FileInfo(path).Length : files.Tensors.Tensors.Values.Sum(tensor => tensor.ByteCount)));

@@ -56,9 +56,29 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
         return result;
     }
 
-    public Matrix Linear(Matrix x, Matrix weight) => Multiply(x, weight.Packed!, gated: false);
+    public Matrix Linear(Matrix x, Matrix weight)
+    {
+        Matrix result = _arena.Allocate(x.Rows, weight.Rows);
+        Multiply(x, weight, result);
+        return result;
+    }
 
-    public Matrix GatedLinear(Matrix x, Matrix gateUp) => Multiply(x, gateUp.Packed!, gated: true);
+    public Matrix GatedLinear(Matrix x, Matrix gateUp)
+    {
+        Matrix result = _arena.Allocate(x.Rows, gateUp.Rows / 2);
+        if (gateUp.Next is null)
+        {
+            Multiply(x, gateUp.Packed!, true, result.Data, result.Columns);
+            return result;
+        }
+        Arena.Mark mark = _arena.Save();
+        Matrix both = _arena.Allocate(x.Rows, gateUp.Rows);
+        Multiply(x, gateUp, both);
+        var work = new GateWork(_kernels, both, result);
+        Run(ref work, (long)both.Rows * both.Columns);
+        _arena.Release(mark);
+        return result;
+    }
 
     public Matrix HeadNorm(Matrix qkv, Matrix queryGain, Matrix keyGain, in AttentionShape shape)
     {
@@ -128,9 +148,19 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
         return _ropes[^1];
     }
 
-    private Matrix Multiply(Matrix x, PackedWeights weights, bool gated)
+    /// <summary>The columns of one part of the weights after those of the one before.</summary>
+    private void Multiply(Matrix x, Matrix weight, Matrix result)
     {
-        Matrix result = _arena.Allocate(x.Rows, gated ? weights.Rows / 2 : weights.Rows);
+        float* columns = result.Data;
+        for (Matrix? part = weight; part is not null; part = part.Next)
+        {
+            Multiply(x, part.Packed!, false, columns, result.Columns);
+            columns += part.Packed!.Rows;
+        }
+    }
+
+    private void Multiply(Matrix x, PackedWeights weights, bool gated, float* result, int resultColumns)
+    {
         Arena.Mark mark = _arena.Save();
         byte* prepared = (byte*)x.Data;
         nint stride = (nint)x.Columns * sizeof(float);
@@ -141,11 +171,10 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
             var prepare = new PrepareWork(_kernels, weights, x.Data, x.Rows, prepared, stride);
             Run(ref prepare, (long)x.Rows * x.Columns);
         }
-        var product = new ProductWork(_kernels, weights, prepared, stride, x.Rows, gated, result.Data, result.Columns, Team.Count);
+        var product = new ProductWork(_kernels, weights, prepared, stride, x.Rows, gated, result, resultColumns, Team.Count);
         if ((long)x.Rows * weights.Rows * weights.Columns < SmallProduct) product.Run(0, 1);
         else Team.Run(ref product);
         _arena.Release(mark);
-        return result;
     }
 
     private void Run<TWork>(ref TWork work, long elements) where TWork : struct, IWork
@@ -217,6 +246,19 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
                 int first = i % pieces * Piece;
                 float* values = x.RowPointer(i / pieces) + first;
                 kernels.SoftCap(values, cap, Math.Min(Piece, x.Columns - first), values);
+            }
+        }
+    }
+
+    private readonly struct GateWork(CpuKernels kernels, Matrix both, Matrix result) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(both.Rows, part, parts);
+            for (int row = begin; row < end; row++)
+            {
+                float* gate = both.RowPointer(row);
+                kernels.GatedGelu(gate, gate + result.Columns, result.Columns, result.RowPointer(row));
             }
         }
     }

@@ -3,34 +3,28 @@ using Gemma.Cpu.Kernels;
 
 namespace Gemma.Cpu;
 
-/// <summary>Reads one row of a tensor of <see cref="TensorTable"/> as fp32; norms come as the gain 1 + w. Called from several threads at once.</summary>
-internal delegate void TensorRowReader(TensorSpec spec, int row, Span<float> destination);
-
 /// <summary>Brings a model's tensors into the form the CPU's kernels read.</summary>
 internal sealed class CpuWeights : IDisposable
 {
     private readonly List<IDisposable> _buffers = [];
     private readonly GemmaConfig _config;
-    private readonly WeightType _type;
-    private readonly TensorRowReader _reader;
+    private readonly WeightSource _source;
     private readonly CpuKernels _kernels;
     private readonly ThreadTeam _team;
-    private readonly IProgress<double>? _progress;
     private readonly ILookup<int, TensorSpec> _specs;
+    private readonly Dictionary<WeightType, long> _bytesOf = [];
     private long _packed;
 
-    private CpuWeights(GemmaConfig config, WeightType type, TensorRowReader reader, CpuKernels kernels, ThreadTeam team, IProgress<double>? progress)
+    private CpuWeights(GemmaConfig config, WeightSource source, CpuKernels kernels, ThreadTeam team)
     {
         _config = config;
-        _type = type;
-        _reader = reader;
+        _source = source;
         _kernels = kernels;
         _team = team;
-        _progress = progress;
         _specs = TensorTable.For(config).ToLookup(spec => spec.Layer);
         try
         {
-            Matrix embedding = Pack(EmbeddingType(type), Find(-1, TensorRole.Embedding));
+            Matrix embedding = Pack(Find(-1, TensorRole.Embedding));
             ImmutableArray<LayerWeights<Matrix>> layers = [.. Enumerable.Range(0, config.LayerCount).Select(Layer)];
             Weights = new(embedding, layers, Gain(-1, TensorRole.FinalNorm));
         }
@@ -49,56 +43,85 @@ internal sealed class CpuWeights : IDisposable
     /// <summary>Bytes that one token's pass reads: everything; the tied embedding once, as the head.</summary>
     public long BytesPerToken => ByteCount;
 
-    public static CpuWeights Load(GemmaConfig config, WeightType type, TensorRowReader reader, CpuKernels kernels, ThreadTeam team, IProgress<double>? progress) =>
-        new(config, type, reader, kernels, team, progress);
+    /// <summary>Types of the matrices, the one of most bytes first.</summary>
+    public ImmutableArray<WeightType> Types => [.. _bytesOf.OrderByDescending(pair => pair.Value).Select(pair => pair.Key)];
+
+    public static CpuWeights Load(GemmaConfig config, WeightSource source, CpuKernels kernels, ThreadTeam team) => new(config, source, kernels, team);
 
     public void Dispose()
     {
         foreach (IDisposable buffer in _buffers) buffer.Dispose();
     }
 
-    /// <summary>4 bits cost the tied embedding, which is also the head, too much: it keeps 8.</summary>
-    private static WeightType EmbeddingType(WeightType type) => type == WeightType.Q4 ? WeightType.Q8 : type;
-
     private LayerWeights<Matrix> Layer(int layer) => new()
     {
         AttentionNorm = Gain(layer, TensorRole.AttentionNorm),
-        QueryKeyValue = Pack(_type, Find(layer, TensorRole.Query), Find(layer, TensorRole.Key), Find(layer, TensorRole.Value)),
+        QueryKeyValue = Pack(Find(layer, TensorRole.Query), Find(layer, TensorRole.Key), Find(layer, TensorRole.Value)),
         QueryNorm = _config.HasQueryKeyNorm ? Gain(layer, TensorRole.QueryNorm) : null,
         KeyNorm = _config.HasQueryKeyNorm ? Gain(layer, TensorRole.KeyNorm) : null,
-        AttentionOutput = Pack(_type, Find(layer, TensorRole.AttentionOutput)),
+        AttentionOutput = Pack(Find(layer, TensorRole.AttentionOutput)),
         PostAttentionNorm = _config.HasPostNorms ? Gain(layer, TensorRole.PostAttentionNorm) : null,
         FeedForwardNorm = Gain(layer, TensorRole.FeedForwardNorm),
         GateUp = PackGateUp(Find(layer, TensorRole.Gate), Find(layer, TensorRole.Up)),
-        Down = Pack(_type, Find(layer, TensorRole.Down)),
+        Down = Pack(Find(layer, TensorRole.Down)),
         PostFeedForwardNorm = _config.HasPostNorms ? Gain(layer, TensorRole.PostFeedForwardNorm) : null,
     };
 
     private TensorSpec Find(int layer, TensorRole role) => _specs[layer].First(spec => spec.Role == role);
 
-    /// <summary>The rows of one tensor after those of the one before.</summary>
-    private Matrix Pack(WeightType type, params TensorSpec[] parts) => Pack(type, parts.Sum(part => part.Rows), parts[0].Columns, (row, destination) =>
+    /// <summary>The rows of one tensor after those of the one before. Where their types differ, each run of one type is a matrix of its own.</summary>
+    private Matrix Pack(params TensorSpec[] parts)
     {
-        int part = 0;
-        while (row >= parts[part].Rows) row -= parts[part++].Rows;
-        _reader(parts[part], row, destination);
-    });
+        int count = parts.TakeWhile(part => AreAlike(part, parts[0])).Count();
+        TensorSpec[] alike = parts[..count];
+        PackedWeights packed = Pack(alike, row =>
+        {
+            int part = 0;
+            while (row >= alike[part].Rows) row -= alike[part++].Rows;
+            return (alike[part], row);
+        });
+        Matrix? next = count < parts.Length ? Pack(parts[count..]) : null;
+        return new Matrix { Rows = packed.Rows + (next?.Rows ?? 0), Columns = packed.Columns, Packed = packed, Next = next };
+    }
 
-    /// <summary>Panels of gate and up in turn: one product of two panels has what the gate needs.</summary>
-    private Matrix PackGateUp(TensorSpec gate, TensorSpec up) => Pack(_type, gate.Rows + up.Rows, gate.Columns, (row, destination) =>
+    /// <summary>Panels of gate and up in turn: one product of two panels has what the gate needs. Where their types differ, they are two matrices.</summary>
+    private Matrix PackGateUp(TensorSpec gate, TensorSpec up)
     {
-        int panel = row / PackedWeights.PanelRows, lane = row % PackedWeights.PanelRows;
-        _reader(panel % 2 == 0 ? gate : up, panel / 2 * PackedWeights.PanelRows + lane, destination);
-    });
+        if (!AreAlike(gate, up)) return Pack(gate, up);
+        PackedWeights packed = Pack([gate, up], row =>
+        {
+            int panel = row / PackedWeights.PanelRows, lane = row % PackedWeights.PanelRows;
+            return (panel % 2 == 0 ? gate : up, panel / 2 * PackedWeights.PanelRows + lane);
+        });
+        return new Matrix { Rows = packed.Rows, Columns = packed.Columns, Packed = packed };
+    }
 
-    private Matrix Pack(WeightType type, int rows, int columns, RowReader reader)
+    /// <summary>Whether two tensors can be one matrix: they are kept in one type, and both or neither come in its blocks.</summary>
+    private bool AreAlike(TensorSpec x, TensorSpec y) => _source.TypeOf(x) == _source.TypeOf(y) && _source.HasBlocks(x) == _source.HasBlocks(y);
+
+    /// <param name="parts">The tensors.</param>
+    /// <param name="place">Which row of which tensor a row of the matrix is.</param>
+    private PackedWeights Pack(TensorSpec[] parts, Func<int, (TensorSpec Spec, int Row)> place)
     {
-        PackedWeights packed = PackedWeights.Pack(type, rows, columns, reader, _kernels, _team);
+        WeightType type = _source.TypeOf(parts[0]);
+        int rows = parts.Sum(part => part.Rows), columns = parts[0].Columns;
+        PackedWeights packed = _source.HasBlocks(parts[0])
+            ? PackedWeights.Pack(type, rows, columns, row =>
+            {
+                (TensorSpec spec, int own) = place(row);
+                return _source.Blocks!(spec, own);
+            }, _team)
+            : PackedWeights.Pack(type, rows, columns, (row, destination) =>
+            {
+                (TensorSpec spec, int own) = place(row);
+                _source.Rows(spec, own, destination);
+            }, _kernels, _team);
         _buffers.Add(packed);
         ByteCount += packed.ByteCount;
+        _bytesOf[type] = _bytesOf.GetValueOrDefault(type) + packed.ByteCount;
         _packed += (long)rows * columns;
-        _progress?.Report((double)_packed / _config.ParameterCount);
-        return new Matrix { Rows = rows, Columns = columns, Packed = packed };
+        _source.Progress?.Report((double)_packed / _config.ParameterCount);
+        return packed;
     }
 
     private unsafe Matrix Gain(int layer, TensorRole role)
@@ -107,7 +130,7 @@ internal sealed class CpuWeights : IDisposable
         var buffer = new NativeBuffer((nuint)spec.Columns * sizeof(float));
         _buffers.Add(buffer);
         ByteCount += spec.Columns * sizeof(float);
-        _reader(spec, 0, new Span<float>(buffer.Pointer, spec.Columns));
+        _source.Rows(spec, 0, new Span<float>(buffer.Pointer, spec.Columns));
         return new Matrix { Rows = 1, Columns = spec.Columns, Data = (float*)buffer.Pointer };
     }
 }

@@ -44,7 +44,7 @@ public sealed class ModelConverter
     private ConversionResult Run()
     {
         if (_options.Type is TensorType wanted && !RowCodec.CanEncode(wanted))
-            throw new UsageException($"{wanted} is read, not written; choose F32, F16, BF16, Q8_0 or Q4_0");
+            throw new UsageException($"{wanted} is read, not written; choose F32, F16, BF16, Q8_0, Q6_K, Q4_K or Q4_0");
         if (_files.IgnoredTensors.Count > 0)
         {
             _notes.Add(FormattableString.Invariant(
@@ -106,14 +106,10 @@ public sealed class ModelConverter
     private TensorContent Convert(TensorSpec spec, TensorType type, bool toGguf) =>
         new TensorConversion(_files, spec, type, toGguf, spec.IsNorm ? _norms : _matrices).Content();
 
-    /// <summary>
-    /// Norms stay F32. The embedding of a Q4_0 file is Q8_0: it is the head too, and llama.cpp also gives a tied table a better type (Q6_K, which is not
-    /// written here).
-    /// </summary>
+    /// <summary>Norms stay F32.</summary>
     private TensorType GgufType(TensorSpec spec) => spec.IsNorm ? TensorType.F32
-        : _options.Type is not TensorType type ? _files.Find(spec).Type
-        : spec.Role == TensorRole.Embedding && type == TensorType.Q4_0 ? TensorType.Q8_0
-        : type;
+        : _options.Type is TensorType type ? TypeMix.Of(type, spec, Config.LayerCount)
+        : _files.Find(spec).Type;
 
     /// <summary>The one type that all matrices have, or F32: every number of every other type fits it.</summary>
     private TensorType FolderType()

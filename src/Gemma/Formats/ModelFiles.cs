@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Gemma.Tokenization;
 
 namespace Gemma.Formats;
@@ -96,12 +97,22 @@ public sealed class ModelFiles : IDisposable
     {
         TensorInfo tensor = _found[spec];
         Tensors.ReadRow(tensor, row, destination);
-        if (!RowCodec.AllFinite(destination))
-        {
-            throw new BadFileException(Tensors.PathOf(tensor), FormattableString.Invariant($"{tensor.Name} row {row}"), "numbers", "NaN or infinity",
-                "the weights are damaged: fetch the model again");
-        }
+        if (!RowCodec.AllFinite(destination)) ThrowDamaged(tensor, row);
     }
+
+    /// <summary>One row of a quantised tensor as the file has it.</summary>
+    /// <exception cref="BadFileException">A scale is a NaN or infinite.</exception>
+    internal ReadOnlySpan<byte> ReadBlocks(TensorSpec spec, long row)
+    {
+        TensorInfo tensor = _found[spec];
+        ReadOnlySpan<byte> blocks = Tensors.RowBytes(tensor, row);
+        if (!RowCodec.HasFiniteScales(tensor.Type, blocks)) ThrowDamaged(tensor, row);
+        return blocks;
+    }
+
+    [DoesNotReturn]
+    private void ThrowDamaged(TensorInfo tensor, long row) => throw new BadFileException(Tensors.PathOf(tensor),
+        FormattableString.Invariant($"{tensor.Name} row {row}"), "numbers", "NaN or infinity", "the weights are damaged: fetch the model again");
 
     /// <summary>The tokenizer that came with the weights, or null where none did.</summary>
     /// <exception cref="BadFileException">It is damaged, or another model's.</exception>

@@ -11,7 +11,7 @@ public sealed class MistakesTests : IDisposable
     [InlineData("run --temprature 1 hello", "--temprature", "did you mean --temperature?")]
     [InlineData("run --temperature warm hello", "--temperature", "expected a number", "warm")]
     [InlineData("run --temperature", "--temperature", "gemma run --help")]
-    [InlineData("run --quant q5 hello", "--quant", "f32, bf16, q8 or q4")]
+    [InlineData("run --quant q5 hello", "--quant", "f32, bf16, q8, q6_k, q4_k_m or q4")]
     [InlineData("run --top-p 1.5 hello", "--top-p", "from 0 to 1")]
     [InlineData("run --seed -1 hello", "--seed", "a whole number from 0")]
     [InlineData("run -m nowhere hello", "nowhere", "no such file or folder")]
@@ -29,7 +29,7 @@ public sealed class MistakesTests : IDisposable
     [InlineData("bench --synthetic gemma-3b", "gemma-3b", "gemma-2b")]
     [InlineData("bench --prompt 300", "256")]
     [InlineData("bench --save x.gguf", "--synthetic")]
-    [InlineData("quantize . out.gguf --type q5", "q8_0, q4_0")]
+    [InlineData("quantize . out.gguf --type q5", "q8_0, q6_k, q4_k, q4_0")]
     [InlineData("quantize . out --type q8", ".gguf")]
     [InlineData("pull nowhere", "nowhere", "google/gemma-1.1-2b-it")]
     public void A_wrong_request_is_exit_code_2(string line, params string[] parts) => _gemma.Run(line.Split(' ')).AssertFails(2, parts);

@@ -54,7 +54,7 @@ public unsafe class ReferenceTests(ITestOutputHelper output)
         foreach (CpuKernels kernels in (CpuKernels[])[KernelSets.Scalar, .. KernelSets.Vector])
         {
             using var team = new ThreadTeam(2);
-            using CpuWeights weights = CpuWeights.Load(config, WeightType.F32, (spec, row, destination) => Row(spec, row).CopyTo(destination), kernels, team, null);
+            using CpuWeights weights = CpuWeights.Load(config, new WeightSource((spec, row, destination) => Row(spec, row).CopyTo(destination), _ => WeightType.F32), kernels, team);
             using var backend = new CpuBackend(config, kernels, team);
             var transformer = new Transformer<Matrix>(config, weights.Weights, backend);
             using var cache = new KvCache(config, KvType.Float32, passes.Sum());

@@ -1,0 +1,41 @@
+using Gemma.Formats;
+
+namespace Gemma.Cpu;
+
+/// <summary>Where weights come from, and how each matrix is kept.</summary>
+/// <param name="Rows">Reads rows as fp32.</param>
+/// <param name="TypeOf">The type of a matrix in memory.</param>
+internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, WeightType> TypeOf)
+{
+    /// <summary>Reads rows in the blocks of their file; for the tensors of <see cref="HasBlocks"/>.</summary>
+    public TensorBlockReader? Blocks { get; init; }
+
+    /// <summary>The tensors whose blocks in the file hold the very numbers that are kept, so that packing is reordering.</summary>
+    public Func<TensorSpec, bool> HasBlocks { get; init; } = _ => false;
+
+    /// <summary>Hears the share of the weights that is in memory, 0 … 1.</summary>
+    public IProgress<double>? Progress { get; init; }
+
+    /// <summary>A model's files.</summary>
+    /// <param name="files">The files.</param>
+    /// <param name="type">One type for the model; null keeps what each tensor is, or is nearest to.</param>
+    public static WeightSource Of(ModelFiles files, WeightType? type)
+    {
+        WeightType TypeOf(TensorSpec spec) => type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config.LayerCount) : WeightTypes.Nearest(files.Find(spec).Type);
+        return new WeightSource((spec, row, destination) => files.ReadRow(spec, row, destination), TypeOf)
+        {
+            Blocks = (spec, row) => files.ReadBlocks(spec, row),
+            HasBlocks = spec => files.Find(spec).Type is TensorType held && held.IsQuantised() && held == WeightTypes.InFiles(TypeOf(spec)),
+        };
+    }
+
+    /// <summary>Random weights.</summary>
+    public static WeightSource Of(SyntheticWeights weights, GemmaConfig config, WeightType type) =>
+        new((spec, row, destination) => weights.ReadRow(spec, row, destination), spec => WeightTypes.Of(type, spec, config.LayerCount));
+}
+
+/// <summary>Reads one row of a tensor of <see cref="TensorTable"/> as fp32; norms come as the gain 1 + w. Called from several threads at once.</summary>
+internal delegate void TensorRowReader(TensorSpec spec, int row, Span<float> destination);
+
+/// <summary>Gives one row of a tensor in the blocks of its file. Called from several threads at once.</summary>
+internal delegate ReadOnlySpan<byte> TensorBlockReader(TensorSpec spec, int row);
