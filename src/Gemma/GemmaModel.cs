@@ -11,7 +11,7 @@ namespace Gemma;
 public sealed record LoadOptions
 {
     /// <summary>
-    /// How weights are kept. Null: each tensor as the file has it, number by number for F32, BF16, Q8_0, Q4_0, Q4_K and Q6_K, and where there are no products with
+    /// How weights are kept. Null: each tensor as the file has it, number by number for F32, BF16, Q8_0, Q5_0, Q4_0, Q4_K and Q6_K, and where there are no products with
     /// its type (F16, Q5_K), in the nearest one.
     /// </summary>
     public WeightType? Type { get; init; }

@@ -8,7 +8,7 @@ namespace Gemma.Cpu;
 /// <summary>Reads one row of weights as fp32; called from several threads at once.</summary>
 internal delegate void RowReader(int row, Span<float> destination);
 
-/// <summary>Gives one row of weights in the blocks of its file; called from several threads at once.</summary>
+/// <summary>Gives one row of weights in blocks; called from several threads at once.</summary>
 internal delegate ReadOnlySpan<byte> BlockReader(int row);
 
 /// <summary>

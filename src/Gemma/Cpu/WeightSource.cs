@@ -7,7 +7,7 @@ namespace Gemma.Cpu;
 /// <param name="TypeOf">The type of a matrix in memory.</param>
 internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, WeightType> TypeOf)
 {
-    /// <summary>Reads rows in the blocks of their file; for the tensors of <see cref="HasBlocks"/>.</summary>
+    /// <summary>Gives rows in the blocks of the type that is kept; for the tensors of <see cref="HasBlocks"/>.</summary>
     public TensorBlockReader? Blocks { get; init; }
 
     /// <summary>The tensors whose blocks in the file hold the very numbers that are kept, so that packing is reordering.</summary>
@@ -24,10 +24,14 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
         WeightType TypeOf(TensorSpec spec) => type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config.LayerCount) : WeightTypes.Nearest(files.Find(spec).Type);
         return new WeightSource((spec, row, destination) => files.ReadRow(spec, row, destination), TypeOf)
         {
-            Blocks = (spec, row) => files.ReadBlocks(spec, row),
-            HasBlocks = spec => files.Find(spec).Type is TensorType held && held.IsQuantised() && held == WeightTypes.InFiles(TypeOf(spec)),
+            Blocks = (spec, row) => files.Find(spec).Type == TensorType.Q5_0 ? Q5_0.ToQ8(files.ReadBlocks(spec, row)) : files.ReadBlocks(spec, row),
+            HasBlocks = spec => HoldsNumbersOf(files.Find(spec).Type, TypeOf(spec)),
         };
     }
+
+    /// <summary>Whether the blocks of a file are those of the weights, or as Q5_0 among those that they can be.</summary>
+    private static bool HoldsNumbersOf(TensorType held, WeightType kept) =>
+        held.IsQuantised() && (held == WeightTypes.InFiles(kept) || (held == TensorType.Q5_0 && kept == WeightType.Q8));
 
     /// <summary>Random weights.</summary>
     public static WeightSource Of(SyntheticWeights weights, GemmaConfig config, WeightType type) =>
@@ -37,5 +41,5 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
 /// <summary>Reads one row of a tensor of <see cref="TensorTable"/> as fp32; norms come as the gain 1 + w. Called from several threads at once.</summary>
 internal delegate void TensorRowReader(TensorSpec spec, int row, Span<float> destination);
 
-/// <summary>Gives one row of a tensor in the blocks of its file. Called from several threads at once.</summary>
+/// <summary>Gives one row of a tensor in blocks. Called from several threads at once.</summary>
 internal delegate ReadOnlySpan<byte> TensorBlockReader(TensorSpec spec, int row);

@@ -6,7 +6,7 @@ namespace Gemma.Formats;
 public sealed record ConvertOptions : WriteOptions
 {
     /// <summary>
-    /// Type of the matrices: F32, F16 or BF16, and into GGUF also Q8_0 or Q4_0. Null keeps every number: the types stay in GGUF, and a folder gets the
+    /// Type of the matrices: F32, F16 or BF16, and into GGUF also Q8_0, Q6_K, Q4_K or Q4_0. Null keeps every number: the types stay in GGUF, and a folder gets the
     /// source's type where it can hold it, F32 for quantised weights.
     /// </summary>
     public TensorType? Type { get; init; }

@@ -8,6 +8,7 @@ internal static class GgufTensorTypes
         [0] = TensorType.F32,
         [1] = TensorType.F16,
         [2] = TensorType.Q4_0,
+        [6] = TensorType.Q5_0,
         [8] = TensorType.Q8_0,
         [12] = TensorType.Q4_K,
         [13] = TensorType.Q5_K,
@@ -18,7 +19,6 @@ internal static class GgufTensorTypes
     private static readonly Dictionary<uint, string> Unread = new()
     {
         [3] = "Q4_1",
-        [6] = "Q5_0",
         [7] = "Q5_1",
         [9] = "Q8_1",
         [10] = "Q2_K",
@@ -60,6 +60,7 @@ internal static class GgufTensorTypes
         TensorType.F16 => 1,
         TensorType.Q4_0 => 2,
         TensorType.Q8_0 => 7,
+        TensorType.Q5_0 => 8,
         TensorType.Q4_K => 15,
         TensorType.Q5_K => 17,
         TensorType.Q6_K => 18,

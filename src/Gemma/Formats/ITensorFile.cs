@@ -10,6 +10,7 @@ public enum TensorType
     BF16,
     Q8_0,
     Q4_0,
+    Q5_0,
     Q4_K,
     Q5_K,
     Q6_K,

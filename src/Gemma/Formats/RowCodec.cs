@@ -17,6 +17,7 @@ public static class RowCodec
             case TensorType.BF16: HalfFormats.DecodeBF16(source, destination); break;
             case TensorType.Q8_0: Q8_0.Decode(source, destination); break;
             case TensorType.Q4_0: Q4_0.Decode(source, destination); break;
+            case TensorType.Q5_0: Q5_0.Decode(source, destination); break;
             case TensorType.Q4_K: Q4_K.Decode(source, destination); break;
             case TensorType.Q5_K: Q5_K.Decode(source, destination); break;
             case TensorType.Q6_K: Q6_K.Decode(source, destination); break;
@@ -24,8 +25,8 @@ public static class RowCodec
         }
     }
 
-    /// <summary>Whether <see cref="Encode"/> knows the type. Q5_K is read only.</summary>
-    public static bool CanEncode(TensorType type) => type != TensorType.Q5_K;
+    /// <summary>Whether <see cref="Encode"/> knows the type. Q5_0 and Q5_K are read only.</summary>
+    public static bool CanEncode(TensorType type) => type is not (TensorType.Q5_0 or TensorType.Q5_K);
 
     /// <summary>The row in the form of <paramref name="type"/>; values must be finite and, for F16 and the quantised types, within what an fp16 scale reaches.</summary>
     public static void Encode(TensorType type, ReadOnlySpan<float> source, Span<byte> destination)

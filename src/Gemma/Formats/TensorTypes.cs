@@ -7,7 +7,7 @@ public static class TensorTypes
     public static int BlockLength(this TensorType type) => type switch
     {
         TensorType.F32 or TensorType.F16 or TensorType.BF16 => 1,
-        TensorType.Q8_0 or TensorType.Q4_0 => 32,
+        TensorType.Q8_0 or TensorType.Q4_0 or TensorType.Q5_0 => 32,
         TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K => 256,
         _ => throw new ArgumentOutOfRangeException(nameof(type)),
     };
@@ -19,6 +19,7 @@ public static class TensorTypes
         TensorType.F16 or TensorType.BF16 => 2,
         TensorType.Q8_0 => Q8_0.BlockBytes,
         TensorType.Q4_0 => Q4_0.BlockBytes,
+        TensorType.Q5_0 => Q5_0.BlockBytes,
         TensorType.Q4_K => Q4_K.BlockBytes,
         TensorType.Q5_K => Q5_K.BlockBytes,
         TensorType.Q6_K => Q6_K.BlockBytes,

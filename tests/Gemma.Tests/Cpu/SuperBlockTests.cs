@@ -44,6 +44,16 @@ public unsafe class SuperBlockTests
     }
 
     [Fact]
+    public void Blocks_of_5_bits_are_blocks_of_8_with_the_same_numbers() => Gen.Byte.Array[3 * 22].Sample(row =>
+    {
+        for (int block = 0; block < 3; block++) BitConverter.TryWriteBytes(row.AsSpan(block * 22), (Half)(row[block * 22] / 300f));
+        float[] five = new float[96], eight = new float[96];
+        RowCodec.Decode(TensorType.Q5_0, row, five);
+        RowCodec.Decode(TensorType.Q8_0, Q5_0.ToQ8(row), eight);
+        Assert.Equal(five, eight);
+    });
+
+    [Fact]
     public void Vector_preparation_gives_the_bytes_of_the_scalar_twin() =>
         (from type in Types
          from columns in Gen.Int[1, 4].Select(i => i * 256)

@@ -80,7 +80,7 @@ public class BadFileTests
     [InlineData("output_norm.weight", 4, ulong.MaxValue, "found -1; the file is damaged")]
     [InlineData("output_norm.weight", 4, 1UL << 61, "found 2305843009213693952; the file is damaged")]
     [InlineData("output_norm.weight", 4, 0UL, "expected dimensions from 1, rows of whole blocks of 1, and a size that fits a file, found 0")]
-    [InlineData("output_norm.weight", 12, 3u, "expected one of F32, F16, Q4_0, Q8_0, Q4_K, Q5_K, Q6_K, BF16, found Q4_1; this type is not read: take the model in one of these")]
+    [InlineData("output_norm.weight", 12, 3u, "expected one of F32, F16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K, BF16, found Q4_1; this type is not read: take the model in one of these")]
     [InlineData("output_norm.weight", 12, 1000u, "found type number 1000")]
     [InlineData("output_norm.weight", 16, 1UL << 40, "output_norm.weight: expected 128 bytes at offset 1099511627776, found a data section of")]
     [InlineData("output_norm.weight", 16, ulong.MaxValue - 63, "output_norm.weight: expected 128 bytes at offset 18446744073709551552")]

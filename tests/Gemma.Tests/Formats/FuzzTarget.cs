@@ -168,7 +168,7 @@ internal abstract class FuzzTarget
             metadata.Add("test.nested", new object[] { new[] { 1, 2 }, new[] { true } });
             TensorType[] types = [TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.Q8_0, TensorType.Q4_0];
             List<TensorContent> tensors = [.. TensorTable.For(config).Select((spec, i) => TensorContent.Gguf(spec, types[i % types.Length], SmallModels.Random(spec, 4)))];
-            foreach (TensorType type in (TensorType[])[TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K])
+            foreach (TensorType type in (TensorType[])[TensorType.Q5_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K])
                 tensors.Add(new TensorContent($"extra.{type}", type, [2, 256], (_, destination) => destination.Clear()));
             _file = FileOf("a.gguf", path => GgufWriter.Write(path, metadata, tensors));
             _head = _file.Length - (int)tensors.Sum(tensor => tensor.ByteCount);

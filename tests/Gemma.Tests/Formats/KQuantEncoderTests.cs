@@ -65,7 +65,7 @@ public class KQuantEncoderTests
 
     [Fact]
     public void Scales_are_finite_where_weights_are() =>
-        (from type in Gen.OneOf(TensorType.Q8_0, TensorType.Q4_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K)
+        (from type in Gen.OneOf(TensorType.Q8_0, TensorType.Q4_0, TensorType.Q5_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K)
          from bytes in Gen.Byte.Array[2 * type.BlockBytes()]
          from spoiled in Gen.Int[0, bytes.Length - 2]
          from isSpoiled in Gen.Bool

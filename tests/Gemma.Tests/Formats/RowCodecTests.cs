@@ -78,6 +78,7 @@ public class RowCodecTests
     [Theory]
     [InlineData(TensorType.Q8_0)]
     [InlineData(TensorType.Q4_0)]
+    [InlineData(TensorType.Q5_0)]
     [InlineData(TensorType.Q4_K)]
     [InlineData(TensorType.Q5_K)]
     [InlineData(TensorType.Q6_K)]
@@ -130,6 +131,7 @@ public class RowCodecTests
         {
             case TensorType.Q8_0: return Half(block) * (sbyte)block[2 + i];
             case TensorType.Q4_0: return Half(block) * (Nibble(block[2..], i % 16, i >= 16) - 8);
+            case TensorType.Q5_0: return Half(block) * ((Nibble(block[6..], i % 16, i >= 16) | (block[2 + i / 8] >> i % 8 & 1) << 4) - 16);
             case TensorType.Q6_K:
                 {
                     int half = i / 128, quarter = i % 128 / 32, l = i % 32;
