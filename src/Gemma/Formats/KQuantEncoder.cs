@@ -105,10 +105,11 @@ internal static class KQuantEncoder
         for (int step = -Steps4; step <= Steps4; step++)
         {
             (float q, float qq, float qx) = Round(x, (15 + step * StepSize4) / (highest - lowest), lowest, 0, 15, levels);
+            if (qq <= 0) continue;
+            // Exact, as all are whole numbers; 0 where the integers are one, through which many lines go.
             float determinant = n * qq - q * q;
-            if (determinant <= 0) continue;
             float scale = (n * qx - q * sum) / determinant, minimum = (q * qx - qq * sum) / determinant;
-            if (minimum < 0) (scale, minimum) = (qx / qq, 0);
+            if (determinant <= 0 || minimum < 0) (scale, minimum) = (qx / qq, 0);
             // Σx² less the squared error.
             float gain = 2 * (scale * qx - minimum * sum) - scale * scale * qq + 2 * scale * minimum * q - n * minimum * minimum;
             if (scale <= 0 || gain <= saved) continue;
