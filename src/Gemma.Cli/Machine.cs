@@ -21,8 +21,9 @@ internal static class Machine
     {
         get
         {
-            string[]? parts = Text("/sys/fs/cgroup/cpu.max")?.Split(' ', '\n');
-            return parts is [string quota, string period, ..] && double.TryParse(quota, NumberStyles.Float, CultureInfo.InvariantCulture, out double microseconds)
+            // The second version of the system's groups, then the first; "max" and -1 are no quota.
+            string[] parts = Text("/sys/fs/cgroup/cpu.max")?.Split(' ', '\n') ?? [Text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") ?? "", Text("/sys/fs/cgroup/cpu/cpu.cfs_period_us") ?? ""];
+            return parts is [string quota, string period, ..] && double.TryParse(quota, NumberStyles.Float, CultureInfo.InvariantCulture, out double microseconds) && microseconds > 0
                 && double.TryParse(period, NumberStyles.Float, CultureInfo.InvariantCulture, out double of) && of > 0 ? microseconds / of : null;
         }
     }
