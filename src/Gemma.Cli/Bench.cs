@@ -103,6 +103,7 @@ internal sealed record BenchReport(GemmaModel Loaded, BenchPlan Plan, IReadOnlyL
         json.WriteString("model", Model);
         json.WriteNumber("parameters", Loaded.Config.ParameterCount);
         json.WriteString("quant", Loaded.WeightType.Name());
+        json.WriteString("head", Loaded.HeadType.Name());
         json.WriteStartArray("weight_types");
         foreach (WeightType type in Loaded.WeightTypes) json.WriteStringValue(type.Name());
         json.WriteEndArray();

@@ -28,10 +28,20 @@ internal static class ModelSource
         return call.Screen.Watch("loading", bytes, progress => GemmaModel.Load(files, new LoadOptions
         {
             Type = call.Value(Setting.Quant),
+            HeadType = call.Value(Setting.Head),
             RoundActivations = !exact && call.Value(Setting.Quant) == WeightType.BF16,
-            Threads = call.Value(Setting.Threads) ?? 0,
+            Threads = Threads(call),
             Progress = progress,
         }));
+    }
+
+    /// <summary>Threads as they were asked for; says so where there will be fewer.</summary>
+    public static int Threads(Invocation call)
+    {
+        int threads = call.Value(Setting.Threads) ?? 0, most = Environment.ProcessorCount;
+        if (threads > most)
+            call.Screen.Warn(FormattableString.Invariant($"{threads} threads asked for, {most} used: this process may use {most} processors, and more threads than that wait for each other"));
+        return threads;
     }
 
     /// <summary>The tokenizer alone: of a <c>tokenizer.model</c>, or of what else a model may be.</summary>

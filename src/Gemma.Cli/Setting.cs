@@ -23,6 +23,9 @@ internal abstract class Setting
     public static Setting<WeightType> Quant { get; } = new("quant", "TYPE", "Weights in memory: f32, bf16, q8, q6_k, q4_k_m or q4; without it as in the file, or nearest to it.",
         "f32, bf16, q8, q6_k, q4_k_m or q4", isNumber: false, TryQuant);
 
+    public static Setting<WeightType> Head { get; } = new("head", "TYPE", "The tied embedding, which is also the head, if not as --quant says.",
+        "f32, bf16, q8, q6_k, q4_k or q4", isNumber: false, TryQuant);
+
     public static Setting<int> Threads { get; } = Int("threads", "N", "Threads that compute; 0 is one for each processor.", 0, 1024);
 
     public static Setting<int> Context { get; } = Int("context", "N", "Longest text, prompt and answer together; without it what the model was made for.", 1, int.MaxValue);
@@ -55,7 +58,7 @@ internal abstract class Setting
     public static IReadOnlyList<Setting> Sampling { get; } = [MaxTokens, Temperature, TopK, TopP, MinP, RepetitionPenalty, PresencePenalty, FrequencyPenalty, Seed, Speculate];
 
     /// <summary>All, in the order of <c>gemma show --effective</c>.</summary>
-    public static IReadOnlyList<Setting> All { get; } = [Model, Quant, Threads, Context, System, .. Sampling];
+    public static IReadOnlyList<Setting> All { get; } = [Model, Quant, Head, Threads, Context, System, .. Sampling];
 
     /// <summary>The field in the settings file, such as <c>max_tokens</c>.</summary>
     public string Name { get; }

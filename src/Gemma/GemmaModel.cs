@@ -16,7 +16,13 @@ public sealed record LoadOptions
     /// </summary>
     public WeightType? Type { get; init; }
 
-    /// <summary>Threads that compute; 0 is one for each processor.</summary>
+    /// <summary>
+    /// How the tied embedding is kept, which is also the head. Null: as <see cref="Type"/> says, and with it <see cref="WeightType.Q8"/> for <see cref="WeightType.Q4"/>
+    /// and <see cref="WeightType.Q6_K"/> for <see cref="WeightType.Q4_K"/>, since every token's probabilities come from it.
+    /// </summary>
+    public WeightType? HeadType { get; init; }
+
+    /// <summary>Threads that compute; 0 is one for each processor that the process may use, and more than these are not started.</summary>
     public int Threads { get; init; }
 
     /// <summary>
@@ -45,6 +51,7 @@ public sealed class GemmaModel : IDisposable
     {
         Config = config;
         WeightType = type;
+        HeadType = source.TypeOf(TensorTable.For(config).First(spec => spec.Role == TensorRole.Embedding));
         var kernels = CpuKernels.For(IsaSelection.Current, roundActivations);
         _team = new ThreadTeam(threads);
         try
@@ -65,6 +72,9 @@ public sealed class GemmaModel : IDisposable
 
     /// <summary>The type that was asked for, or that most of the file's weights are nearest to.</summary>
     public WeightType WeightType { get; }
+
+    /// <summary>The type of the tied embedding, which is also the head.</summary>
+    public WeightType HeadType { get; }
 
     /// <summary>All types that matrices are kept in, the one of most bytes first.</summary>
     public ImmutableArray<WeightType> WeightTypes => _weights.Types;
@@ -120,7 +130,7 @@ public sealed class GemmaModel : IDisposable
         // First, as it is quick: a wrong tokenizer is known before gigabytes are packed.
         SentencePieceTokenizer? tokenizer = files.ReadTokenizer();
         return new GemmaModel(files.Config, options.Type ?? Cpu.WeightTypes.Nearest(files.DominantType),
-            WeightSource.Of(files, options.Type) with { Progress = options.Progress }, options.Threads, options.RoundActivations)
+            WeightSource.Of(files, options.Type, options.HeadType) with { Progress = options.Progress }, options.Threads, options.RoundActivations)
         {
             Tokenizer = tokenizer,
             Defaults = files.Defaults,
@@ -134,7 +144,7 @@ public sealed class GemmaModel : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(options);
         WeightType type = options.Type ?? WeightType.BF16;
-        return new GemmaModel(config, type, WeightSource.Of(new SyntheticWeights(seed), config, type) with { Progress = options.Progress }, options.Threads,
+        return new GemmaModel(config, type, WeightSource.Of(new SyntheticWeights(seed), config, type, options.HeadType) with { Progress = options.Progress }, options.Threads,
             options.RoundActivations);
     }
 

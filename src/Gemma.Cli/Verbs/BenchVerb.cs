@@ -74,7 +74,7 @@ internal sealed class BenchVerb : Verb
 
     private static GemmaModel Synthetic(Invocation call, GemmaConfig shape)
     {
-        var options = new LoadOptions { Type = call.Value(Setting.Quant), Threads = call.Value(Setting.Threads) ?? 0, RoundActivations = true };
+        var options = new LoadOptions { Type = call.Value(Setting.Quant), HeadType = call.Value(Setting.Head), Threads = ModelSource.Threads(call), RoundActivations = true };
         return call.Screen.Watch("making weights", null, progress => GemmaModel.Synthetic(shape, options with { Progress = progress }));
     }
 
@@ -82,6 +82,7 @@ internal sealed class BenchVerb : Verb
     private static void Save(Invocation call, GemmaConfig shape, string file)
     {
         if (!file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) throw new UsageException($"{file}: expected the name of a .gguf file");
+        if (call.Value(Setting.Head) is not null) throw new UsageException("--save: expected no --head with it; the file gets the head that goes with --quant");
         TensorType type = WeightTypes.InFiles(call.Value(Setting.Quant) ?? WeightType.BF16);
         var options = new WriteOptions { Force = call.Get(Flags.Force), Threads = call.Value(Setting.Threads) ?? 0 };
         call.Screen.Watch("saving", null, progress =>

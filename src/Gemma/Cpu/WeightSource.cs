@@ -19,9 +19,10 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
     /// <summary>A model's files.</summary>
     /// <param name="files">The files.</param>
     /// <param name="type">One type for the model; null keeps what each tensor is, or is nearest to.</param>
-    public static WeightSource Of(ModelFiles files, WeightType? type)
+    /// <param name="headType">The type of the embedding, which is also the head; null is what goes with <paramref name="type"/>.</param>
+    public static WeightSource Of(ModelFiles files, WeightType? type, WeightType? headType)
     {
-        WeightType TypeOf(TensorSpec spec) => type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config.LayerCount) : WeightTypes.Nearest(files.Find(spec).Type);
+        WeightType TypeOf(TensorSpec spec) => headType is WeightType head && spec.Role == TensorRole.Embedding ? head : type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config.LayerCount) : WeightTypes.Nearest(files.Find(spec).Type);
         return new WeightSource((spec, row, destination) => files.ReadRow(spec, row, destination), TypeOf)
         {
             Blocks = (spec, row) => files.Find(spec).Type == TensorType.Q5_0 ? Q5_0.ToQ8(files.ReadBlocks(spec, row)) : files.ReadBlocks(spec, row),
@@ -34,8 +35,9 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
         held.IsQuantised() && (held == WeightTypes.InFiles(kept) || (held == TensorType.Q5_0 && kept == WeightType.Q8));
 
     /// <summary>Random weights.</summary>
-    public static WeightSource Of(SyntheticWeights weights, GemmaConfig config, WeightType type) =>
-        new((spec, row, destination) => weights.ReadRow(spec, row, destination), spec => WeightTypes.Of(type, spec, config.LayerCount));
+    public static WeightSource Of(SyntheticWeights weights, GemmaConfig config, WeightType type, WeightType? headType) =>
+        new((spec, row, destination) => weights.ReadRow(spec, row, destination),
+            spec => headType is WeightType head && spec.Role == TensorRole.Embedding ? head : WeightTypes.Of(type, spec, config.LayerCount));
 }
 
 /// <summary>Reads one row of a tensor of <see cref="TensorTable"/> as fp32; norms come as the gain 1 + w. Called from several threads at once.</summary>

@@ -64,6 +64,27 @@ public sealed class MeasuringVerbsTests : IDisposable
         Assert.Equal(report.GetProperty("decode_tokens_per_second").GetDouble() / 2 * report.GetProperty("weight_bytes_per_token").GetDouble()
             / report.GetProperty("memory_bandwidth_bytes_per_second").GetDouble(), report.GetProperty("memory_bandwidth_ratio").GetDouble(), 1e-9);
         Assert.Equal("q8", report.GetProperty("quant").GetString());
+        Assert.Equal("q8", report.GetProperty("head").GetString());
+        Assert.Equal(1, report.GetProperty("threads").GetInt32());
+        Assert.Equal(2, report.GetProperty("batch").GetInt32());
+    }
+
+    [Fact]
+    public void The_head_may_have_a_type_of_its_own_and_its_default_is_8_bits_with_4_bit_weights()
+    {
+        JsonElement usual = _gemma.Run("bench", "--prompt", "4", "--generate", "0", "--quant", "q4", "--json").AssertWorks().Json,
+            small = _gemma.Run("bench", "--prompt", "4", "--generate", "0", "--quant", "q4", "--head", "q4", "--json").AssertWorks().Json;
+        Assert.Equal(("q8", "q4"), (usual.GetProperty("head").GetString(), small.GetProperty("head").GetString()));
+        // 4096 rows of 128 in 8.5 and in 4.5 bits.
+        Assert.Equal(4096 * 128 / 2, usual.GetProperty("weight_bytes").GetInt64() - small.GetProperty("weight_bytes").GetInt64());
+    }
+
+    [Fact]
+    public void More_threads_than_processors_are_not_used_and_that_is_said()
+    {
+        ProgramResult result = _gemma.Run("bench", "--prompt", "4", "--generate", "0", "--threads", "1000", "--json");
+        Assert.Equal(Environment.ProcessorCount, result.AssertWorks().Json.GetProperty("threads").GetInt32());
+        Assert.Contains("1000 threads asked for", result.Errors, StringComparison.Ordinal);
     }
 
     [Fact]
