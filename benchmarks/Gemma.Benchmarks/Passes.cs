@@ -6,7 +6,7 @@ using Gemma.Generation;
 namespace Gemma.Benchmarks;
 
 /// <summary>
-/// Whole passes over a synthetic model: <c>decode|prefill|rows|load [preset] [f32|bf16|q8|q6_k|q4_k|q4] [threads]</c>. Decode is compared with the memory bandwidth of the same
+/// Whole passes over a synthetic model: <c>decode|prefill|rows|load [preset] [f32|bf16|q8|q6_k|q4_k|q4] [threads] [type of the head]</c>. Decode is compared with the memory bandwidth of the same
 /// run, taken before and after, since a shared machine's changes from minute to minute.
 /// </summary>
 internal static class Passes
@@ -17,8 +17,9 @@ internal static class Passes
         GemmaConfig config = GemmaConfig.Presets[args.ElementAtOrDefault(1) ?? "gemma-2b"];
         WeightType type = Enum.Parse<WeightType>(args.ElementAtOrDefault(2) ?? "q8", ignoreCase: true);
         int threads = int.Parse(args.ElementAtOrDefault(3) ?? "0", CultureInfo.InvariantCulture);
+        WeightType? head = args.Length > 4 ? Enum.Parse<WeightType>(args[4], ignoreCase: true) : null;
         long start = Stopwatch.GetTimestamp();
-        using GemmaModel model = GemmaModel.Synthetic(config, new LoadOptions { Type = type, Threads = threads, RoundActivations = true });
+        using GemmaModel model = GemmaModel.Synthetic(config, new LoadOptions { Type = type, HeadType = head, Threads = threads, RoundActivations = true });
         Console.WriteLine($"load {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, {model.WeightBytes / 1e9:F2} GB, {HugePages()} on huge pages, {model.Threads} threads, {model.Kernels}");
         if (args[0] == "load") return 0;
         double before = MemoryBandwidth.Measure(threads);

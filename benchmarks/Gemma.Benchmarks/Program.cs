@@ -5,6 +5,8 @@ if (args is ["decode" or "prefill" or "rows" or "load", ..]) return Passes.Run(a
 if (args is ["prefix", ..]) return Prefixes.Run(args);
 if (args is ["drafts", ..]) return Drafts.Run(args);
 if (args is ["products", ..]) return Products.Run(args);
+if (args is ["threads", ..]) return Threads.Run(args);
+if (args is ["quality", ..]) return Quality.Run(args);
 if (args is ["ceilings"]) return Ceilings.Run();
 BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(typeof(Passes).Assembly).Run(args);
 return 0;
