@@ -98,14 +98,18 @@ internal sealed class Scheduler(KvCache cache, PrefixCache? prefixes, EngineOpti
             Hand(Math.Max(SmallestChunk, _tokensLeft / prompts)); // to each the same,
             Hand(_tokensLeft); // and what some did not need to the oldest
         }
-        Draft(answers);
+        Draft();
     }
 
     /// <summary>What room is left goes to guesses of what follows in the answers, the oldest first.</summary>
-    private void Draft(int answers)
+    private void Draft()
     {
-        int room = options.MaxBatchTokens;
-        for (int i = 0; i < Running; i++) room -= _requests[i].Planned;
+        int room = options.MaxBatchTokens, answers = 0;
+        for (int i = 0; i < Running; i++)
+        {
+            room -= _requests[i].Planned;
+            if (_requests[i] is Sequence { Remaining: 1, Planned: 1 }) answers++;
+        }
         for (int i = 0; i < Running; i++)
         {
             Request request = _requests[i];
