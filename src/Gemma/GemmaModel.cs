@@ -111,6 +111,10 @@ public sealed class GemmaModel : IDisposable
 
     internal ThreadTeam Team => _team;
 
+    internal CpuBackend Backend => _backend;
+
+    internal Weights<Matrix> Weights => _weights.Weights;
+
     /// <summary>Held by whoever computes, until the result has been read; disposal waits for it.</summary>
     internal Lock Turn { get; } = new();
 

@@ -276,7 +276,10 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
                     byte* values = Keys(segment, task, page) + segment.Cache.Cache.ValueOffset;
                     product.Weigh(values, product.Weights(memory) + (page - block) * product.PageBytes, rows, memory.Product);
                     for (nint row = 0; row < rows; row++)
-                        attention.Accumulate(accumulated + row * dimension, page == first ? memory.Corrections[row] : 1, memory.Product + row * dimension, dimension);
+                    {
+                        float correction = page == first ? memory.Corrections[row] : 1;
+                        attention.Accumulate(accumulated + row * dimension, correction, memory.Product + row * dimension, dimension);
+                    }
                 }
             }
         }
@@ -330,7 +333,10 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
         {
             nint panelBytes = PageTokens * _panelRowBytes;
             for (int panel = 0; panel < dimension / 16; panel += 2)
-                Multiply(values + panel * panelBytes, panelBytes, Math.Min(2, dimension / 16 - panel), PageTokens, weights, WeightBytes, rows, result + panel * 16, dimension);
+            {
+                int panels = Math.Min(2, dimension / 16 - panel);
+                Multiply(values + panel * panelBytes, panelBytes, panels, PageTokens, weights, WeightBytes, rows, result + panel * 16, dimension);
+            }
         }
 
         private void Multiply(byte* panels, nint panelBytes, int panelCount, int columns, byte* x, nint stride, int rows, float* result, nint resultStride)
