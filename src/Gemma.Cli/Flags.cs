@@ -9,7 +9,7 @@ internal static class Flags
 
     public static Option<bool> Quiet { get; } = new("--quiet", "-q") { Description = "No progress and no statistics on standard error.", Recursive = true };
 
-    public static Option<bool> Verbose { get; } = new("--verbose") { Description = "With a failure, where in the program it came from.", Recursive = true };
+    public static Option<bool> Verbose { get; } = new("--verbose") { Description = "When the first token came; with a failure, where in the program it came from.", Recursive = true };
 
     public static Option<string?> File { get; } = new("--file", "-f") { Description = "Read the text from this file; - is standard input.", HelpName = "FILE" };
 

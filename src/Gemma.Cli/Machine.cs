@@ -35,6 +35,9 @@ internal static class Machine
     public static string? HugePages => Text("/sys/kernel/mm/transparent_hugepage/enabled") is string text && text.IndexOf('[') is int start and >= 0 && text.IndexOf(']') is int end && end > start
         ? text[(start + 1)..end] : null;
 
+    /// <summary>What the system lets programs use of the processor, in the words of Linux: "avx2", "avx512f".</summary>
+    public static IReadOnlySet<string> ProcessorFlags => new HashSet<string>(Line("/proc/cpuinfo", "flags")?.Split(' ') ?? []);
+
     private static string? Line(string file, string name) => Text(file)?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is string line
         && line.IndexOf(':') is int colon and >= 0 ? line[(colon + 1)..].Trim() : null;
 

@@ -8,13 +8,28 @@ namespace Gemma.Cli;
 /// <summary>The one program: picks the verb, and turns whatever goes wrong into one line and an exit code.</summary>
 internal static class Program
 {
-    private static async Task<int> Main(string[] args)
+    /// <summary>The verbs in the order of the help. To build a verb is to build its flags, and a call needs those of one.</summary>
+    internal static readonly (string Name, Func<Verb> Create)[] Verbs =
+    [
+        ("run", static () => new RunVerb()), ("chat", static () => new ChatVerb()), ("pull", static () => new PullVerb()), ("list", static () => new ListVerb()),
+        ("show", static () => new ShowVerb()), ("rm", static () => new RmVerb()), ("convert", static () => new ConvertVerb()), ("quantize", static () => new QuantizeVerb()),
+        ("tokenize", static () => new TokenizeVerb()), ("embed", static () => new EmbedVerb()), ("score", static () => new ScoreVerb()),
+        ("logits", static () => new LogitsVerb()), ("bench", static () => new BenchVerb()), ("doctor", static () => new DoctorVerb()),
+    ];
+
+    private static Task<int> Main(string[] args)
+    {
+        ProcessorPrograms.HandOver();
+        return RunAsync(args);
+    }
+
+    private static async Task<int> RunAsync(string[] args)
     {
         // Numbers are read and written the same way everywhere: 0.8 is not 8 where people write 0,8.
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
 
-        ParseResult flags = CreateRoot().Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
+        ParseResult flags = CreateRoot(args).Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         using var screen = new Screen(flags.GetValue(Flags.Json), flags.GetValue(Flags.Quiet), flags.GetValue(Flags.Verbose));
         using var interrupt = new Interrupt();
         try
@@ -40,7 +55,7 @@ internal static class Program
 
     private static int Invoke(ParseResult flags, Screen screen) => flags.Invoke(new InvocationConfiguration { Output = screen.Out, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
 
-    private static RootCommand CreateRoot()
+    private static RootCommand CreateRoot(string[] args)
     {
         var root = new RootCommand("Gemma for .NET: runs Google's Gemma models on this machine.") { HelpName = "gemma" };
         root.Directives.Clear(); // a prompt may begin with a bracket
@@ -50,9 +65,9 @@ internal static class Program
         root.Options.Add(Flags.Json);
         root.Options.Add(Flags.Quiet);
         root.Options.Add(Flags.Verbose);
-        Verb[] verbs = [new RunVerb(), new ChatVerb(), new PullVerb(), new ListVerb(), new ShowVerb(), new RmVerb(), new ConvertVerb(), new QuantizeVerb(), new TokenizeVerb(),
-            new EmbedVerb(), new ScoreVerb(), new LogitsVerb(), new BenchVerb(), new DoctorVerb()];
-        foreach (Verb verb in verbs) root.Subcommands.Add(verb);
+        string? first = Array.Find(args, word => !word.StartsWith('-'));
+        int called = Array.FindIndex(Verbs, verb => verb.Name == first);
+        foreach ((_, Func<Verb> create) in called < 0 ? Verbs : Verbs[called..(called + 1)]) root.Subcommands.Add(create());
         return root;
     }
 }

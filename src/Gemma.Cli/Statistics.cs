@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Gemma.Generation;
@@ -20,6 +21,14 @@ internal static class Statistics
 
     private static string Cached(GenerationResult result) =>
         result.CachedPromptTokens == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" ({result.CachedPromptTokens} cached)");
+
+    /// <summary>"first token 0.14 s after the program's start": what a user waited, with all that comes before the model.</summary>
+    /// <param name="shown">When it was on the screen, in local time.</param>
+    public static string SinceStart(DateTime shown)
+    {
+        using var process = Process.GetCurrentProcess();
+        return $"first token {Amount.Seconds((shown - process.StartTime).TotalSeconds)} after the program's start";
+    }
 
     /// <summary>Why the answer is shorter than the model would have made it, where the user did not ask for that.</summary>
     public static string? Cut(GenerationResult result, GenerationOptions options, int contextLength) =>

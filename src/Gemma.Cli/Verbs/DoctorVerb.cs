@@ -54,6 +54,8 @@ internal sealed class DoctorVerb : Verb
             else if (switched is not null) Add("kernels", $"{value}; {switched} switches instruction sets off", Grade.Poor, "unset it for the fastest kernels");
             else Add("kernels", value);
         });
+        if (ProcessorPrograms.Refusal is string refusal) Add("program", $"compiled for {ProcessorPrograms.Level}; {refusal}", Grade.Poor, "allow programs in memory (memfd), or use the program with the runtime inside");
+        else if (ProcessorPrograms.Level is string level) Add("program", $"compiled ahead of time for {level}");
         Add("graphics card", "not used by this version: everything runs on the processor");
         double bandwidth = MemoryBandwidth.Measure();
         Add("memory bandwidth", Invariant($"{Amount.Bytes(bandwidth)}/s reading; a model of 2.5 GB in memory gives at most {Amount.Rate(bandwidth / 2.5e9)}"));

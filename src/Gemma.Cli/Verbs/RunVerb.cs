@@ -52,17 +52,20 @@ internal sealed class RunVerb : Verb
     private static async Task<int> AnswerAsTextAsync(Screen screen, Engine engine, Prompt prompt, Sequence answer)
     {
         string last = prompt.Continued ?? "";
+        DateTime? first = null;
         screen.Answer(last);
         await foreach (GeneratedToken token in answer.ConfigureAwait(false))
         {
             if (token.Text.Length == 0) continue;
             screen.Answer(token.Text);
+            first ??= DateTime.Now;
             last = token.Text;
         }
         if (!last.EndsWith('\n')) screen.Line();
         screen.Flush();
         GenerationResult result = await answer.Completion.ConfigureAwait(false);
         if (Statistics.Cut(result, answer.Options, engine.ContextLength) is string cut) screen.Note(cut);
+        if (screen.Verbose && first is DateTime shown) screen.Trace(Statistics.SinceStart(shown));
         return Finish(screen, result);
     }
 

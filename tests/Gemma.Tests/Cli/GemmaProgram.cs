@@ -36,6 +36,9 @@ internal sealed partial class GemmaProgram : IDisposable
 
     public string Folder { get; } = Directory.CreateTempSubdirectory("gemma-cli-").FullName;
 
+    /// <summary>The built program, or another that should do the same.</summary>
+    public string Executable { get; init; } = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Gemma.Cli.exe" : "Gemma.Cli");
+
     public Dictionary<string, string> Environment { get; } = [];
 
     public string PathOf(string name) => Path.Combine(Folder, name);
@@ -62,10 +65,9 @@ internal sealed partial class GemmaProgram : IDisposable
 
     public Process Start(params string[] args)
     {
-        string program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Gemma.Cli.exe" : "Gemma.Cli");
         // A shell's background jobs ignore interrupts, and so would their children.
         const string Env = "/usr/bin/env";
-        string[] prefix = OperatingSystem.IsLinux() && File.Exists(Env) ? [Env, "--default-signal=INT", program] : [program];
+        string[] prefix = OperatingSystem.IsLinux() && File.Exists(Env) ? [Env, "--default-signal=INT", Executable] : [Executable];
         var start = new ProcessStartInfo(prefix[0], [.. prefix[1..], .. args])
         {
             UseShellExecute = false,

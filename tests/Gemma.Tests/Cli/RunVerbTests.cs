@@ -45,6 +45,13 @@ public sealed class RunVerbTests : IDisposable
     }
 
     [Fact]
+    public void Verbose_says_when_the_first_token_came()
+    {
+        ProgramResult result = _gemma.Run("run", "--verbose", "--quiet", "--max-tokens", "2", "Once").AssertWorks();
+        Assert.Matches(@"\Afirst token \d+(\.\d+)? m?s after the program's start\z", Assert.Single(result.ErrorLines));
+    }
+
+    [Fact]
     public void Same_seed_same_text_and_quiet_means_quiet()
     {
         string[] args = ["run", "--quiet", "--seed", "7", "--max-tokens", "30", "Once"];
