@@ -40,6 +40,7 @@ internal sealed record EffectiveSetting(string Name, string Value, string Source
             _ when setting == Setting.Model => (EmbeddedModel.Name, false),
             _ when setting == Setting.Quant => (type, true),
             _ when setting == Setting.Head => ("goes with quant", false),
+            _ when setting == Setting.WeightCache => ("on", false),
             _ when setting == Setting.Threads => (Number(Environment.ProcessorCount), false),
             _ when setting == Setting.Context => (Number(config.ContextLength), true),
             _ when setting == Setting.MaxTokens => ("what the context has room for", false),

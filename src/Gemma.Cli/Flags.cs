@@ -20,5 +20,5 @@ internal static class Flags
     public static Option<bool> Offline { get; } = new("--offline") { Description = "Never ask the hub; only what is in the cache." };
 
     /// <summary>What names a model and says how to hold it.</summary>
-    public static Option[] Model { get; } = [Setting.Model.Flag, Setting.Quant.Flag, Setting.Head.Flag, Setting.Threads.Flag, Offline];
+    public static Option[] Model { get; } = [Setting.Model.Flag, Setting.Quant.Flag, Setting.Head.Flag, Setting.Threads.Flag, Setting.WeightCache.Flag, Offline];
 }

@@ -25,14 +25,20 @@ internal static class ModelSource
     {
         using ModelFiles files = await OpenAsync(call).ConfigureAwait(false);
         double bytes = files.Tensors.Tensors.Values.Sum(tensor => (double)tensor.ByteCount);
-        return call.Screen.Watch("loading", bytes, progress => GemmaModel.Load(files, new LoadOptions
+        // Said when the progress bar is gone.
+        List<string> notes = [];
+        GemmaModel model = call.Screen.Watch("loading", bytes, progress => GemmaModel.Load(files, new LoadOptions
         {
             Type = call.Value(Setting.Quant),
             HeadType = call.Value(Setting.Head),
             RoundActivations = !exact && call.Value(Setting.Quant) == WeightType.BF16,
             Threads = Threads(call),
+            WeightCache = call.Value(Setting.WeightCache) ?? true,
+            Notice = notes.Add,
             Progress = progress,
         }));
+        foreach (string note in notes) call.Screen.Note(note);
+        return model;
     }
 
     /// <summary>Threads as they were asked for; says so where there will be fewer.</summary>

@@ -28,6 +28,8 @@ internal abstract class Setting
 
     public static Setting<int> Threads { get; } = Int("threads", "N", "Threads that compute; 0 is one for each processor.", 0, 1024);
 
+    public static Setting<bool> WeightCache { get; } = new("weight_cache", "ON|OFF", "Keep packed weights on the disk, beside the model, so that the next start maps them (on).", "on or off", isNumber: false, TryOnOff);
+
     public static Setting<int> Context { get; } = Int("context", "N", "Longest text, prompt and answer together; without it what the model was made for.", 1, int.MaxValue);
 
     public static Setting<string> System { get; } = Text("system", "TEXT", "What the model should keep in mind; stands before the first turn of a chat.");
@@ -58,7 +60,7 @@ internal abstract class Setting
     public static IReadOnlyList<Setting> Sampling { get; } = [MaxTokens, Temperature, TopK, TopP, MinP, RepetitionPenalty, PresencePenalty, FrequencyPenalty, Seed, Speculate];
 
     /// <summary>All, in the order of <c>gemma show --effective</c>.</summary>
-    public static IReadOnlyList<Setting> All { get; } = [Model, Quant, Head, Threads, Context, System, .. Sampling];
+    public static IReadOnlyList<Setting> All { get; } = [Model, Quant, Head, Threads, WeightCache, Context, System, .. Sampling];
 
     /// <summary>The field in the settings file, such as <c>max_tokens</c>.</summary>
     public string Name { get; }
@@ -91,6 +93,8 @@ internal abstract class Setting
 
     private static Setting<string> Text(string name, string valueName, string description, params string[] aliases) =>
         new(name, valueName, description, "a text that is not empty", isNumber: false, (string text, out string value) => (value = text).Length > 0, aliases);
+
+    private static bool TryOnOff(string text, out bool value) => (value = text.Equals("on", StringComparison.OrdinalIgnoreCase)) || text.Equals("off", StringComparison.OrdinalIgnoreCase);
 
     private static bool TryQuant(string text, out WeightType value)
     {

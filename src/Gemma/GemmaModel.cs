@@ -31,6 +31,22 @@ public sealed record LoadOptions
     /// </summary>
     public bool RoundActivations { get; init; }
 
+    /// <summary>
+    /// Keeps the packed weights in a file, so that the next load maps them instead of packing anew: beside the model (<c>model.q8.packed</c> in a folder,
+    /// <c>NAME.q8.packed</c> beside a file), or in the user's cache folder where the model's cannot be written. The file takes as much disk as the weights take
+    /// memory. It is used only while the model's files are unchanged, and never for weights under 64 MB.
+    /// </summary>
+    public bool WeightCache { get; init; }
+
+    /// <summary>Hears, in one line each, what happens to packed weights that are kept: that they were, or why they cannot be or are not used.</summary>
+    public Action<string>? Notice { get; init; }
+
+    /// <summary>Bytes from which on packed weights are kept.</summary>
+    internal long WeightCacheFrom { get; init; } = Cpu.WeightCache.Smallest;
+
+    /// <summary>Where packed weights go that cannot lie beside their model.</summary>
+    internal string WeightCacheElsewhere { get; init; } = Cpu.WeightCache.UserFolder;
+
     /// <summary>Hears the share of the weights that is in memory, 0 … 1.</summary>
     public IProgress<double>? Progress { get; init; }
 }
@@ -83,7 +99,7 @@ public sealed class GemmaModel : IDisposable
     public bool RoundsActivations { get; }
 
     /// <summary>The tokenizer that came with the weights, or null where none did.</summary>
-    public SentencePieceTokenizer? Tokenizer { get; private init; }
+    public SentencePieceTokenizer? Tokenizer { get; private set; }
 
     /// <summary>How the makers would have it sampled, where they say.</summary>
     public GenerationDefaults? Defaults { get; private init; }
@@ -131,15 +147,33 @@ public sealed class GemmaModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(files);
         options ??= new LoadOptions();
-        // First, as it is quick: a wrong tokenizer is known before gigabytes are packed.
-        SentencePieceTokenizer? tokenizer = files.ReadTokenizer();
-        return new GemmaModel(files.Config, options.Type ?? Cpu.WeightTypes.Nearest(files.DominantType),
-            WeightSource.Of(files, options.Type, options.HeadType) with { Progress = options.Progress }, options.Threads, options.RoundActivations)
+        WeightType type = options.Type ?? Cpu.WeightTypes.Nearest(files.DominantType);
+        var source = WeightSource.Of(files, options.Type, options.HeadType);
+        using WeightCache? cache = options.WeightCache && files.WeightFiles.All(file => file.Identity is not null) && CpuWeights.BytesOf(files.Config, source.TypeOf) >= options.WeightCacheFrom
+            ? new WeightCache(files, type, options.HeadType, options.Notice) { Elsewhere = options.WeightCacheElsewhere } : null;
+        // While weights that were kept are checked. Before any are packed it must have gone well: a wrong tokenizer is known before gigabytes are.
+        Task<SentencePieceTokenizer?> tokenizer = Task.Run(files.ReadTokenizer);
+        source = source with
         {
-            Tokenizer = tokenizer,
-            Defaults = files.Defaults,
-            ChatTemplate = files.ChatTemplate,
+            Done = files.Forget,
+            Cache = cache,
+            BeforePacking = () => tokenizer.GetAwaiter().GetResult(),
+            Progress = options.Progress,
         };
+        GemmaModel? model = null;
+        try
+        {
+            model = new GemmaModel(files.Config, type, source, options.Threads, options.RoundActivations) { Defaults = files.Defaults, ChatTemplate = files.ChatTemplate };
+            model.Tokenizer = tokenizer.GetAwaiter().GetResult();
+            return model;
+        }
+        catch
+        {
+            model?.Dispose();
+            // The files may be closed by now, but not while they are read.
+            ((IAsyncResult)tokenizer).AsyncWaitHandle.WaitOne();
+            throw;
+        }
     }
 
     /// <summary>A model of this shape with random weights, for measurements; bf16 unless the options say otherwise.</summary>

@@ -38,6 +38,15 @@ internal static class ChildProgram
             Console.Error.WriteLine($"half a second of waiting took {spent.TotalMilliseconds} ms of processor time");
             Environment.Exit(1);
         },
+        // Packs a model and keeps that, over and over.
+        ["keep"] = args =>
+        {
+            for (var time = Stopwatch.StartNew(); time.Elapsed < TimeSpan.FromMinutes(1);)
+            {
+                using (GemmaModel.Load(args[0], new LoadOptions { Type = Gemma.Cpu.WeightType.F32, Threads = 2, WeightCache = true, WeightCacheFrom = 0 })) { }
+                foreach (string kept in Directory.GetFiles(args[0], "*.packed")) File.Delete(kept);
+            }
+        },
     };
 
     public static Process Start(string program, params string[] args)

@@ -33,6 +33,7 @@ internal sealed class DoctorVerb : Verb
         LookAtProcessor();
         LookAtMemory();
         LookAtHub();
+        LookAtPackedWeights(call);
         LookAtSettings();
         if (call.Screen.Json) WriteJson(call.Screen);
         else Show(call.Screen);
@@ -87,6 +88,14 @@ internal sealed class DoctorVerb : Verb
         string[] partial = [.. models.Where(model => model.Revisions.Count == 0 || model.PartialBytes > 0).Select(model => model.Repository)];
         if (partial.Length > 0) Add("cache", $"{value}; only in part: {string.Join(", ", partial)}", Grade.Poor, $"go on with: gemma pull {partial[0]}");
         else Add("cache", value);
+    });
+
+    private void LookAtPackedWeights(Invocation call) => Try("packed weights", () =>
+    {
+        string folder = WeightCache.UserFolder;
+        long[] sizes = Directory.Exists(folder) ? [.. Directory.GetFiles(folder, "*" + WeightCache.Suffix).Select(file => new FileInfo(file).Length)] : [];
+        string elsewhere = sizes.Length > 0 ? Invariant($"; in {folder}: {sizes.Length} models, {Amount.Bytes(sizes.Sum(size => (double)size))}") : "";
+        Add("packed weights", (call.Value(Setting.WeightCache) ?? true ? "kept beside the model for the next start" : "not kept (weight_cache is off)") + elsewhere);
     });
 
     private void LookAtSettings()

@@ -39,7 +39,7 @@ internal sealed class ListVerb : Verb
             {
                 table.AddRow(new Text(model.Repository), new Text(revision.Refs.Count > 0 ? string.Join(", ", revision.Refs) : revision.Commit[..Math.Min(12, revision.Commit.Length)]),
                     new Text(Amount.Bytes(revision.Bytes)), new Text(revision.LastModifiedUtc.ToLocalTime().ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)),
-                    new Text(revision.Missing.Count > 0 ? $"only in part: gemma pull {model.Repository}" : ""));
+                    new Text(revision.Missing.Count > 0 ? $"only in part: gemma pull {model.Repository}" : revision.PackedBytes > 0 ? $"{Amount.Bytes(revision.PackedBytes)} of it packed weights" : ""));
             }
             if (model.Revisions.Count == 0)
                 table.AddRow(new Text(model.Repository), new Text(""), new Text(Amount.Bytes(model.Bytes)), new Text(""), new Text($"only in part: gemma pull {model.Repository}"));
@@ -69,6 +69,7 @@ internal sealed class ListVerb : Verb
                 json.WriteEndArray();
                 json.WriteString("path", revision.Folder);
                 json.WriteNumber("bytes", revision.Bytes);
+                json.WriteNumber("packed_bytes", revision.PackedBytes);
                 json.WriteBoolean("complete", revision.Missing.Count == 0);
                 json.WriteString("modified", revision.LastModifiedUtc);
                 json.WriteEndObject();

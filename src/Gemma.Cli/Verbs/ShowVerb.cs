@@ -85,6 +85,7 @@ internal sealed class ShowVerb : Verb
         };
         if (files.IgnoredTensors.Count > 0) rows.Add(("left alone", Invariant($"{files.IgnoredTensors.Count} tensors that a text model does not use, such as {files.IgnoredTensors[0]}")));
         foreach ((string file, long bytes) in FilesOf(files)) rows.Add(("file", $"{file} {Amount.Bytes(bytes)}"));
+        foreach (FileInfo packed in WeightCache.Of(files.Path)) rows.Add(("packed", $"{packed.FullName} {Amount.Bytes(packed.Length)}, for the next start"));
         screen.Render(Screen.CreateFacts(rows));
     }
 
@@ -117,16 +118,22 @@ internal sealed class ShowVerb : Verb
         json.WriteBoolean("chat_template", files.ChatTemplate is not null);
         json.WriteString("licence", licence);
         json.WriteNumber("ignored_tensors", files.IgnoredTensors.Count);
-        json.WriteStartArray("files");
-        foreach ((string file, long bytes) in FilesOf(files))
-        {
-            json.WriteStartObject();
-            json.WriteString("path", file);
-            json.WriteNumber("bytes", bytes);
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
+        WriteFiles("files", FilesOf(files));
+        WriteFiles("packed", WeightCache.Of(files.Path).Select(packed => (packed.FullName, packed.Length)));
         json.WriteEndObject();
+
+        void WriteFiles(string name, IEnumerable<(string Path, long Bytes)> list)
+        {
+            json.WriteStartArray(name);
+            foreach ((string file, long bytes) in list)
+            {
+                json.WriteStartObject();
+                json.WriteString("path", file);
+                json.WriteNumber("bytes", bytes);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        }
     }
 
     private static IEnumerable<(TensorType Type, int Count, long Bytes)> Types(ModelFiles files) => TensorTable.For(files.Config).Select(files.Find)

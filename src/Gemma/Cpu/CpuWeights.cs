@@ -11,22 +11,25 @@ internal sealed class CpuWeights : IDisposable
     private readonly WeightSource _source;
     private readonly CpuKernels _kernels;
     private readonly ThreadTeam _team;
+    private readonly PackedWeightsFile? _kept;
     private readonly ILookup<int, TensorSpec> _specs;
     private readonly Dictionary<WeightType, long> _bytesOf = [];
     private long _packed;
 
-    private CpuWeights(GemmaConfig config, WeightSource source, CpuKernels kernels, ThreadTeam team)
+    private CpuWeights(GemmaConfig config, WeightSource source, CpuKernels kernels, ThreadTeam team, PackedWeightsFile? kept)
     {
         _config = config;
         _source = source;
         _kernels = kernels;
         _team = team;
+        _kept = kept;
         _specs = TensorTable.For(config).ToLookup(spec => spec.Layer);
         try
         {
             Matrix embedding = Pack(Find(-1, TensorRole.Embedding));
             ImmutableArray<LayerWeights<Matrix>> layers = [.. Enumerable.Range(0, config.LayerCount).Select(Layer)];
             Weights = new(embedding, layers, Gain(-1, TensorRole.FinalNorm));
+            kept?.End();
         }
         catch
         {
@@ -46,11 +49,35 @@ internal sealed class CpuWeights : IDisposable
     /// <summary>Types of the matrices, the one of most bytes first.</summary>
     public ImmutableArray<WeightType> Types => [.. _bytesOf.OrderByDescending(pair => pair.Value).Select(pair => pair.Key)];
 
-    public static CpuWeights Load(GemmaConfig config, WeightSource source, CpuKernels kernels, ThreadTeam team) => new(config, source, kernels, team);
+    /// <summary>Maps what a former start has packed, or packs the weights and keeps them where the source says so.</summary>
+    public static CpuWeights Load(GemmaConfig config, WeightSource source, CpuKernels kernels, ThreadTeam team)
+    {
+        if (source.Cache?.Open(team) is PackedWeightsFile kept)
+        {
+            try
+            {
+                return new CpuWeights(config, source, kernels, team, kept);
+            }
+            catch (BadFileException failure)
+            {
+                source.Cache.Tell(failure.Message);
+            }
+        }
+        source.BeforePacking?.Invoke();
+        source.Cache?.Begin(TensorTable.For(config).Count, BytesOf(config, source.TypeOf), team);
+        var weights = new CpuWeights(config, source, kernels, team, kept: null);
+        source.Cache?.Complete(team);
+        return weights;
+    }
+
+    /// <summary>Most bytes that weights of these types take when they are packed.</summary>
+    public static long BytesOf(GemmaConfig config, Func<TensorSpec, WeightType> typeOf) => TensorTable.For(config).Sum(spec =>
+        spec.IsNorm ? spec.Columns * sizeof(float) : PackedWeights.Bytes(typeOf(spec), spec.Rows, spec.Columns));
 
     public void Dispose()
     {
         foreach (IDisposable buffer in _buffers) buffer.Dispose();
+        _kept?.Dispose();
     }
 
     private LayerWeights<Matrix> Layer(int layer) => new()
@@ -101,12 +128,12 @@ internal sealed class CpuWeights : IDisposable
 
     /// <param name="parts">The tensors.</param>
     /// <param name="place">Which row of which tensor a row of the matrix is.</param>
-    private PackedWeights Pack(TensorSpec[] parts, Func<int, (TensorSpec Spec, int Row)> place)
+    private unsafe PackedWeights Pack(TensorSpec[] parts, Func<int, (TensorSpec Spec, int Row)> place)
     {
         WeightType type = _source.TypeOf(parts[0]);
         int rows = parts.Sum(part => part.Rows), columns = parts[0].Columns;
-        PackedWeights packed = _source.HasBlocks(parts[0])
-            ? PackedWeights.Pack(type, rows, columns, row =>
+        PackedWeights packed = _kept is not null ? PackedWeights.At(type, rows, columns, _kept.Take(type, rows, columns))
+            : _source.HasBlocks(parts[0]) ? PackedWeights.Pack(type, rows, columns, row =>
             {
                 (TensorSpec spec, int own) = place(row);
                 return _source.Blocks!(spec, own);
@@ -119,6 +146,9 @@ internal sealed class CpuWeights : IDisposable
         _buffers.Add(packed);
         ByteCount += packed.ByteCount;
         _bytesOf[type] = _bytesOf.GetValueOrDefault(type) + packed.ByteCount;
+        if (_kept is not null) return packed;
+        foreach (TensorSpec part in parts) _source.Done?.Invoke(part);
+        _source.Cache?.Add(type, rows, columns, packed.Panel(0), _team);
         _packed += (long)rows * columns;
         _source.Progress?.Report((double)_packed / _config.ParameterCount);
         return packed;
@@ -127,10 +157,20 @@ internal sealed class CpuWeights : IDisposable
     private unsafe Matrix Gain(int layer, TensorRole role)
     {
         TensorSpec spec = Find(layer, role);
-        var buffer = new NativeBuffer((nuint)spec.Columns * sizeof(float));
-        _buffers.Add(buffer);
         ByteCount += spec.Columns * sizeof(float);
-        _source.Rows(spec, 0, new Span<float>(buffer.Pointer, spec.Columns));
-        return new Matrix { Rows = 1, Columns = spec.Columns, Data = (float*)buffer.Pointer };
+        float* gain;
+        if (_kept is null)
+        {
+            var buffer = new NativeBuffer((nuint)spec.Columns * sizeof(float));
+            _buffers.Add(buffer);
+            gain = (float*)buffer.Pointer;
+            _source.Rows(spec, 0, new Span<float>(gain, spec.Columns));
+            _source.Cache?.Add(null, 1, spec.Columns, buffer.Pointer, _team);
+        }
+        else
+        {
+            gain = (float*)_kept.Take(null, 1, spec.Columns);
+        }
+        return new Matrix { Rows = 1, Columns = spec.Columns, Data = gain };
     }
 }

@@ -27,26 +27,27 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// <summary>Columns of Q4_K and Q6_K are multiples of this.</summary>
     public const int SuperBlock = 256;
 
-    private readonly NativeBuffer _buffer;
+    /// <summary>
+    /// Raised whenever the same weights come to be packed into other bytes: another layout, another choice of scales, another number of a
+    /// <see cref="WeightType"/>. What <see cref="WeightCache"/> has kept of an older version is packed anew.
+    /// </summary>
+    public const int Version = 1;
 
-    private PackedWeights(WeightType type, int rows, int columns)
+    private readonly NativeBuffer? _buffer;
+    private readonly byte* _panels;
+
+    private PackedWeights(WeightType type, int rows, int columns, byte* panels)
     {
         Type = type;
         Rows = rows;
         Columns = columns;
-        int unit = IsSuperBlocked(type) ? SuperBlock : IsQuantised(type) ? 2 * Block : 2;
-        PaddedColumns = (columns + unit - 1) / unit * unit;
+        PaddedColumns = Pad(type, columns);
         if (IsSuperBlocked(type) && PaddedColumns != columns)
             throw new UsageException(FormattableString.Invariant($"expected rows of whole super-blocks of {SuperBlock} weights for {type}, found rows of {columns}: load with q8 or q4"));
-        PanelCount = (rows + PanelRows - 1) / PanelRows;
-        PanelBytes = type switch
-        {
-            WeightType.F32 => (nint)PaddedColumns * PanelRows * 4,
-            WeightType.BF16 => (nint)PaddedColumns * PanelRows * 2,
-            WeightType.Q4_K or WeightType.Q6_K => (nint)(PaddedColumns / SuperBlock) * SuperBlockPanel.Bytes(type),
-            _ => (nint)(PaddedColumns / Block) * QuantizedPanel.BlockBytes(type == WeightType.Q8 ? 8 : 4),
-        };
-        _buffer = new NativeBuffer((nuint)PanelBytes * (nuint)PanelCount, zeroed: false);
+        PanelCount = PanelsOf(rows);
+        PanelBytes = BytesOfPanel(type, columns);
+        _buffer = panels is null ? new NativeBuffer((nuint)PanelBytes * (nuint)PanelCount, zeroed: false) : null;
+        _panels = panels is null ? _buffer!.Pointer : panels;
     }
 
     public WeightType Type { get; }
@@ -70,11 +71,17 @@ internal sealed unsafe class PackedWeights : IDisposable
 
     public static bool IsSuperBlocked(WeightType type) => type is WeightType.Q4_K or WeightType.Q6_K;
 
+    /// <summary>Bytes of a matrix, packed.</summary>
+    public static long Bytes(WeightType type, int rows, int columns) => (long)BytesOfPanel(type, columns) * PanelsOf(rows);
+
+    /// <summary>Weights that are packed already; whoever owns the memory keeps it as long as they are in use.</summary>
+    public static PackedWeights At(WeightType type, int rows, int columns, byte* panels) => new(type, rows, columns, panels);
+
     /// <summary>Packs all rows, on all threads; memory beside the result is one panel in fp32 for each thread.</summary>
     public static PackedWeights Pack(WeightType type, int rows, int columns, RowReader reader, CpuKernels kernels, ThreadTeam team)
     {
         if (IsSuperBlocked(type)) return Quantize(type, rows, columns, reader, team);
-        var weights = new PackedWeights(type, rows, columns);
+        var weights = new PackedWeights(type, rows, columns, panels: null);
         var work = new PackWork(weights, reader, kernels);
         return weights.Run(ref work, team);
     }
@@ -82,7 +89,7 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// <summary>Packs rows that come in blocks of the same type (GGML's Q8_0 for Q8, Q4_0 for Q4, or the K type itself), number by number: nothing is rounded.</summary>
     public static PackedWeights Pack(WeightType type, int rows, int columns, BlockReader reader, ThreadTeam team)
     {
-        var weights = new PackedWeights(type, rows, columns);
+        var weights = new PackedWeights(type, rows, columns, panels: null);
         var work = new BlockWork(weights, reader);
         return weights.Run(ref work, team);
     }
@@ -117,7 +124,7 @@ internal sealed unsafe class PackedWeights : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public byte* Panel(int panel) => _buffer.Pointer + panel * PanelBytes;
+    public byte* Panel(int panel) => _panels + panel * PanelBytes;
 
     /// <summary>One row as fp32, times a factor.</summary>
     public void ReadRow(int row, float factor, float* destination)
@@ -144,7 +151,22 @@ internal sealed unsafe class PackedWeights : IDisposable
         }
     }
 
-    public void Dispose() => _buffer.Dispose();
+    public void Dispose() => _buffer?.Dispose();
+
+    private static int Pad(WeightType type, int columns) =>
+        (columns + Unit(type) - 1) / Unit(type) * Unit(type);
+
+    private static int Unit(WeightType type) => IsSuperBlocked(type) ? SuperBlock : IsQuantised(type) ? 2 * Block : 2;
+
+    private static int PanelsOf(int rows) => (rows + PanelRows - 1) / PanelRows;
+
+    private static nint BytesOfPanel(WeightType type, int columns) => type switch
+    {
+        WeightType.F32 => (nint)Pad(type, columns) * PanelRows * 4,
+        WeightType.BF16 => (nint)Pad(type, columns) * PanelRows * 2,
+        WeightType.Q4_K or WeightType.Q6_K => (nint)(Pad(type, columns) / SuperBlock) * SuperBlockPanel.Bytes(type),
+        _ => (nint)(Pad(type, columns) / Block) * QuantizedPanel.BlockBytes(type == WeightType.Q8 ? 8 : 4),
+    };
 
     private struct PackWork(PackedWeights weights, RowReader reader, CpuKernels kernels) : IWork
     {

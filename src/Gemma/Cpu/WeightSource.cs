@@ -13,6 +13,15 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
     /// <summary>The tensors whose blocks in the file hold the very numbers that are kept, so that packing is reordering.</summary>
     public Func<TensorSpec, bool> HasBlocks { get; init; } = _ => false;
 
+    /// <summary>Called when a tensor has been read and will not be again.</summary>
+    public Action<TensorSpec>? Done { get; init; }
+
+    /// <summary>Packed weights of a former start, or a place to keep these for the next.</summary>
+    public WeightCache? Cache { get; init; }
+
+    /// <summary>What must have gone well before the work of packing is begun; it throws where it has not.</summary>
+    public Action? BeforePacking { get; init; }
+
     /// <summary>Hears the share of the weights that is in memory, 0 … 1.</summary>
     public IProgress<double>? Progress { get; init; }
 

@@ -66,6 +66,6 @@ public sealed partial class HuggingFaceFolder
 
     private static bool IsWritten(string name) => WrittenNames().IsMatch(name);
 
-    [GeneratedRegex(@"^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|model\.safetensors\.index)\.json$|^tokenizer\.model$|^chat_template\.jinja$|^model(-\d{5}-of-\d{5})?\.safetensors$")]
+    [GeneratedRegex(@"^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|model\.safetensors\.index)\.json$|^tokenizer\.model$|^chat_template\.jinja$|^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.\w+\.packed$")]
     private static partial Regex WrittenNames();
 }

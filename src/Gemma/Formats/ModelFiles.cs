@@ -41,6 +41,9 @@ public sealed class ModelFiles : IDisposable
     public TensorType DominantType => _found.Where(pair => !pair.Key.IsNorm).GroupBy(pair => pair.Value.Type, pair => pair.Value.ByteCount)
         .MaxBy(group => group.Sum())!.Key;
 
+    /// <summary>The files that the weights are read from, in the order of the table.</summary>
+    internal IReadOnlyList<MappedFile> WeightFiles => [.. TensorTable.For(Config).Select(spec => _found[spec].File).Distinct()];
+
     /// <summary>Average bits of a weight, norms included.</summary>
     public double WeightBits => 8.0 * _found.Values.Sum(tensor => tensor.ByteCount) / Config.ParameterCount;
 
@@ -113,6 +116,13 @@ public sealed class ModelFiles : IDisposable
     [DoesNotReturn]
     private void ThrowDamaged(TensorInfo tensor, long row) => throw new BadFileException(Tensors.PathOf(tensor),
         FormattableString.Invariant($"{tensor.Name} row {row}"), "numbers", "NaN or infinity", "the weights are damaged: fetch the model again");
+
+    /// <summary>Says that a tensor has been read: its pages may leave this process's memory, so that loading does not hold the model twice.</summary>
+    internal void Forget(TensorSpec spec)
+    {
+        TensorInfo tensor = _found[spec];
+        tensor.File.Forget(tensor.Offset, tensor.ByteCount);
+    }
 
     /// <summary>The tokenizer that came with the weights, or null where none did.</summary>
     /// <exception cref="BadFileException">It is damaged, or another model's.</exception>

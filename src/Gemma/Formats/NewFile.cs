@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Gemma.Formats;
@@ -6,7 +7,7 @@ namespace Gemma.Formats;
 /// A file that appears under its name whole or not at all. It is written under a temporary name in the same folder, flushed to the disk, then renamed:
 /// a reader, a crash or a full disk never meets half of it, and an older file of that name stays until the moment the new one is complete.
 /// </summary>
-internal sealed class NewFile : IDisposable
+internal sealed partial class NewFile : IDisposable
 {
     private readonly string _path;
     private readonly bool _replace;
@@ -64,7 +65,9 @@ internal sealed class NewFile : IDisposable
         RandomAccess.FlushToDisk(Handle);
         Handle.Dispose();
         File.Move(TemporaryPath, _path, _replace);
-        return _published = true;
+        _published = true;
+        FlushFolder(Path.GetDirectoryName(_path)!);
+        return true;
     });
 
     public void Dispose()
@@ -92,6 +95,26 @@ internal sealed class NewFile : IDisposable
     /// <summary>All temporary names of <paramref name="name"/>, for a search.</summary>
     public static string TemporaryPattern(string name) => $".{name}.*.tmp";
 
+    /// <summary>
+    /// Brings a folder's entries to the disk, so that a name that was given outlives a loss of power. Systems that do not open folders keep their entries in a
+    /// journal of their own.
+    /// </summary>
+    public static void FlushFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        int handle = Open(folder, 0); // O_RDONLY
+        if (handle < 0) return; // a folder that may be written but not read: the name is there, only not yet on the disk
+        _ = Flush(handle); // some file systems refuse it for folders
+        _ = Close(handle);
+    }
+
+    /// <summary>Whether some process is at work on a file that will have this name.</summary>
+    public static bool IsBeingWritten(string path)
+    {
+        string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full)!;
+        return Directory.Exists(folder) && Directory.GetFiles(folder, TemporaryPattern(Path.GetFileName(full))).Any(file => File.Exists(file) && !IsAbandoned(file));
+    }
+
     /// <summary>Whether a file that a writer keeps open for itself alone is open no more: its process was killed.</summary>
     public static bool IsAbandoned(string path)
     {
@@ -112,4 +135,16 @@ internal sealed class NewFile : IDisposable
         foreach (string leftover in Directory.GetFiles(folder, TemporaryPattern(name)))
             if (IsAbandoned(leftover)) File.Delete(leftover);
     }
+
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Flush(int handle);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Close(int handle);
 }

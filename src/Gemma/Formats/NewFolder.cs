@@ -66,7 +66,9 @@ internal sealed partial class NewFolder : IDisposable
             if (Directory.Exists(_path)) Directory.Delete(_path);
             Directory.Move(TemporaryPath, _path);
         }
-        return _published = true;
+        _published = true;
+        NewFile.FlushFolder(Path.GetDirectoryName(_path)!);
+        return true;
     });
 
     public void Dispose()

@@ -71,7 +71,11 @@ public sealed record CachedRevision
     /// <summary>Files that the model needs and that are not here; none where it can be loaded.</summary>
     public required IReadOnlyList<string> Missing { get; init; }
 
+    /// <summary>What its files take, with the weights that were packed from them.</summary>
     public long Bytes => Files.Sum(file => file.Bytes);
+
+    /// <summary>Those of <see cref="Bytes"/> that are packed weights, kept for the next start.</summary>
+    public long PackedBytes => Files.Where(file => IsPacked(file.Name)).Sum(file => file.Bytes);
 
     public required DateTime LastModifiedUtc { get; init; }
 
@@ -91,7 +95,7 @@ public sealed record CachedRevision
                 continue;
             }
             files.Add(new CachedFile(name, entry.FullName, content.Length));
-            if (content.LastWriteTimeUtc > latest) latest = content.LastWriteTimeUtc;
+            if (content.LastWriteTimeUtc > latest && !IsPacked(name)) latest = content.LastWriteTimeUtc;
         }
         return new CachedRevision
         {
@@ -103,6 +107,8 @@ public sealed record CachedRevision
             LastModifiedUtc = files.Count > 0 ? latest : Directory.GetLastWriteTimeUtc(folder),
         };
     }
+
+    private static bool IsPacked(string name) => name.EndsWith(Cpu.WeightCache.Suffix, StringComparison.Ordinal);
 
     /// <summary>The file that a name in a snapshot stands for. Of a link that leads nowhere .NET says that it exists; of this it does not.</summary>
     internal static FileInfo Content(FileInfo entry) => entry.LinkTarget is null ? entry : (FileInfo)entry.ResolveLinkTarget(returnFinalTarget: true)!;

@@ -222,10 +222,11 @@ public sealed class ModelCache(HubOptions options)
 
     private static long RemoveAll(CachedModel model)
     {
+        long packed = model.Revisions.Sum(RemovePackedElsewhere);
         foreach (string name in (string[])["refs", "snapshots"])
             if (Path.Combine(model.Folder, name) is string folder && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
         Directory.Delete(model.Folder, recursive: true);
-        return model.Bytes;
+        return model.Bytes + packed;
     }
 
     private static long RemoveRevision(CachedModel model, CachedRevision revision)
@@ -235,11 +236,15 @@ public sealed class ModelCache(HubOptions options)
         HashSet<string> kept = [.. model.Revisions.Where(other => other.Commit != revision.Commit).SelectMany(BlobsOf)];
         string[] unused = [.. BlobsOf(revision).Where(blob => Path.GetDirectoryName(blob) == blobs && !kept.Contains(blob)).Distinct()];
         long copies = revision.Files.Where(file => new FileInfo(file.Path).LinkTarget is null).Sum(file => file.Bytes);
-        long free = copies + unused.Sum(blob => new FileInfo(blob).Length);
+        long free = copies + unused.Sum(blob => new FileInfo(blob).Length) + RemovePackedElsewhere(revision);
         Directory.Delete(revision.Folder, recursive: true);
         foreach (string blob in unused) File.Delete(blob);
         return free;
     }
+
+    /// <summary>Weights packed from a revision lie in its folder and go with it, or where that could not be written in the user's cache folder.</summary>
+    private static long RemovePackedElsewhere(CachedRevision revision) => RemoteName.Ggufs(revision.Files.Select(file => file.Name))
+        .Select(name => Path.Combine([revision.Folder, .. name.Split('/')])).Prepend(revision.Folder).Sum(Cpu.WeightCache.RemoveElsewhere);
 
     private static IEnumerable<string> BlobsOf(CachedRevision revision) =>
         revision.Files.Select(file => File.ResolveLinkTarget(file.Path, returnFinalTarget: true)?.FullName).OfType<string>();
