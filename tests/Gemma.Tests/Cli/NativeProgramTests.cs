@@ -69,7 +69,8 @@ public class NativeProgramTests
             AssertSame("", ["run", .. Same, "Once upon a time"]);
             string program = Finding("program"), kernels = Finding("kernels");
             if (isa.Length > 0) Assert.Contains(level, program, StringComparison.Ordinal);
-            Assert.Equal(FindingOf(built, "kernels"), kernels);
+            // Which tier runs is the same; the best there is depends on the program.
+            Assert.Equal(FindingOf(built, "kernels").Split(':')[0], kernels.Split(':')[0]);
         }
         File.Delete(built.PathOf("probe.f32"));
         AssertSameFiles();
