@@ -6,7 +6,7 @@ using Gemma.Generation;
 namespace Gemma.Benchmarks;
 
 /// <summary>Attention of one layer of a Gemma 2B (8 query heads of 256, one key head, keys and values in bf16), on all processors.</summary>
-public unsafe class AttentionBenchmarks
+public unsafe class AttentionBenchmarks : IDisposable
 {
     private static readonly AttentionShape Shape = new(0, 8, 1, 256, 0, 10_000, 1, 1 / 16f, 0);
 
@@ -49,12 +49,13 @@ public unsafe class AttentionBenchmarks
     }
 
     [GlobalCleanup]
-    public void Cleanup()
+    public void Dispose()
     {
         _cache.Dispose();
         _backend.Dispose();
         _team.Dispose();
         _values.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     [Benchmark]

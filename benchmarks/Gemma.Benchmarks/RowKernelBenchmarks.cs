@@ -58,6 +58,6 @@ public unsafe class RowKernelBenchmarks
         // In place: a copy first, so that every round has the same scores.
         new ReadOnlySpan<float>(X, Scores).CopyTo(new Span<float>(Z, Scores));
         float maximum = float.NegativeInfinity, sum = 0;
-        return _kernels.Softmax(Z, 0, Scores, 0, ref maximum, ref sum);
+        return _kernels.Softmax(Z, Scores, 0, Scores, 0, ref maximum, ref sum);
     }
 }

@@ -4,7 +4,7 @@ using Gemma.Cpu;
 namespace Gemma.Benchmarks;
 
 /// <summary>What a fork and join costs, empty and over 100 µs of work on every thread: some hundred of them make a token. <c>threads</c> measures the rest.</summary>
-public class ThreadTeamBenchmarks
+public class ThreadTeamBenchmarks : IDisposable
 {
     private ThreadTeam _team = null!;
 
@@ -15,7 +15,11 @@ public class ThreadTeamBenchmarks
     public void Setup() => _team = new ThreadTeam();
 
     [GlobalCleanup]
-    public void Cleanup() => _team.Dispose();
+    public void Dispose()
+    {
+        _team.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     [Benchmark(Baseline = true, Description = "ThreadTeam")]
     public void Team()

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Gemma.Formats;
-using Gemma.Generation;
 
 namespace Gemma.Tests;
 
@@ -20,23 +19,6 @@ internal static class ChildProgram
         {
             for (var time = Stopwatch.StartNew(); time.Elapsed < TimeSpan.FromMinutes(1); args = [args[1], args[0], args[2]])
                 ModelConverter.Convert(args[0], args[2], new ConvertOptions { Force = true, Threads = 2 });
-        },
-        // Computes, then waits; says what the waiting took.
-        ["wait"] = args =>
-        {
-            using GemmaModel model = GemmaModel.Load(args[0], new LoadOptions { Threads = 2 });
-            using KvCache cache = model.CreateCache(64);
-            using KvSequence sequence = cache.CreateSequence();
-            var batch = new Batch();
-            batch.Add(sequence, [2, 3, 4], LogitRows.Last);
-            model.Forward(batch);
-            Thread.Sleep(300); // the runtime compiles on for a while
-            TimeSpan before = Environment.CpuUsage.TotalTime;
-            Thread.Sleep(500);
-            TimeSpan spent = Environment.CpuUsage.TotalTime - before;
-            if (spent < TimeSpan.FromMilliseconds(100)) return;
-            Console.Error.WriteLine($"half a second of waiting took {spent.TotalMilliseconds} ms of processor time");
-            Environment.Exit(1);
         },
         // Packs a model and keeps that, over and over.
         ["keep"] = args =>
