@@ -45,7 +45,6 @@ internal sealed class DoctorVerb : Verb
         Add("processor", Machine.ProcessorName);
         string quota = Machine.ProcessorQuota is double share ? Invariant($", the container's quota is {share:0.##}") : "";
         Add("processors", Invariant($"{Environment.ProcessorCount} in use of {Machine.Processors ?? Environment.ProcessorCount}{quota}"));
-        Add("threads", Invariant($"{Environment.ProcessorCount}, pinned to no processor; waiting ones spin for {ThreadTeam.Spin.TotalMicroseconds:0} µs, then sleep"));
         Try("kernels", () =>
         {
             Isa isa = IsaSelection.Current;

@@ -170,7 +170,7 @@ public class EngineSpeculationTests
                 Assert.Equal(expected, actual);
             }
         }, seed: "0000000000005", iter: 40, threads: 1);
-        Assert.True(preemptions > 20, $"{preemptions} preemptions: the cache was never short");
+        Assert.True(preemptions > 5, $"{preemptions} preemptions: the cache was never short");
         Assert.True(accepted > 500 && drafted - accepted > 500, $"{accepted} of {drafted} guesses right: one kind hardly occurred");
     }
 
