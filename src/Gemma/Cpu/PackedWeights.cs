@@ -197,12 +197,12 @@ internal sealed unsafe class PackedWeights : IDisposable
             switch (weights.Type)
             {
                 case WeightType.F32:
-                    for (int lane = 0; lane < PanelRows; lane++)
-                        for (int k = 0; k < columns; k++) ((float*)panel)[k * PanelRows + lane] = rows[(nint)lane * columns + k];
+                    Transposition.Run(rows, columns, columns, (float*)panel);
                     break;
                 case WeightType.BF16:
-                    for (int lane = 0; lane < PanelRows; lane++)
-                        for (int k = 0; k < columns; k++) ((ushort*)panel)[k / 2 * 32 + lane * 2 + k % 2] = BFloat16.FromSingle(rows[(nint)lane * columns + k]);
+                    // Pairs of bf16 pass as one 32-bit value.
+                    for (int lane = 0; lane < PanelRows; lane++) BFloat16.FromSingles(rows + (nint)lane * columns, columns, (ushort*)(rows + (nint)lane * columns));
+                    Transposition.Run(rows, columns, columns / 2, (float*)panel);
                     break;
                 default:
                     kernels.Pack(weights.Type, rows, columns, panel);

@@ -25,6 +25,36 @@ public unsafe class QuantizationTests
     }, iter: 200);
 
     [Fact]
+    public void Unquantised_rows_read_back_as_they_were_packed() =>
+        (from type in Gen.OneOf(WeightType.F32, WeightType.BF16)
+         from rows in Gen.Int[1, 40]
+         from columns in Gen.Int[1, 70]
+         from values in Numbers.Weights(rows * columns)
+         select (type, rows, columns, values)).Sample(sample =>
+         {
+             using PackedWeights weights = PackedWeights.Pack(sample.type, sample.rows, sample.columns,
+                 (row, destination) => sample.values.AsSpan(row * sample.columns, sample.columns).CopyTo(destination), KernelSets.Scalar, Team);
+             float[] actual = new float[sample.values.Length];
+             fixed (float* first = actual)
+                 for (int row = 0; row < sample.rows; row++) weights.ReadRow(row, 1, first + row * sample.columns);
+             Assert.Equal(sample.type == WeightType.F32 ? sample.values : [.. sample.values.Select(value => BFloat16.ToSingle(BFloat16.FromSingle(value)))], actual);
+         }, iter: 200);
+
+    [Fact]
+    public void Bf16_of_many_numbers_is_that_of_each()
+    {
+        float[] odd = [float.NaN, BitConverter.UInt32BitsToSingle(0x7F800001), BitConverter.UInt32BitsToSingle(0xFFC00000), float.PositiveInfinity, float.NegativeInfinity,
+            float.MaxValue, float.Epsilon, -0f, 1, BitConverter.UInt32BitsToSingle(0x3F808000), BitConverter.UInt32BitsToSingle(0x3F818000)];
+        Gen.OneOf(Gen.OneOf(odd), Gen.UInt.Select(BitConverter.UInt32BitsToSingle)).Array[0, 40].Sample(values =>
+        {
+            ushort[] actual = new ushort[values.Length];
+            fixed (float* source = values)
+            fixed (ushort* result = actual) BFloat16.FromSingles(source, values.Length, result);
+            Assert.Equal(values.Select(BFloat16.FromSingle), actual);
+        });
+    }
+
+    [Fact]
     public void Vector_preparation_gives_the_bytes_of_the_scalar_twin() =>
         (from type in Gen.OneOf(WeightType.Q8, WeightType.Q4)
          from columns in Gen.Int[1, 20].Select(i => i * 16)

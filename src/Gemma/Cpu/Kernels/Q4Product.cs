@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Gemma.Cpu.Kernels;
 
 /// <summary>
@@ -39,7 +41,7 @@ internal static unsafe class Q4Product
         for (int panel = 0; panel < panelCount; panel++, panels += panelBytes, result += 16)
         {
             int row = 0;
-            for (; row + 4 <= rows; row += 4) Tile4<TLanes>(panels, blocks, x + row * stride, stride, result + row * resultStride, resultStride);
+            for (; row + 4 <= rows; row += 4) Tile4<TLanes>(panels, blocks, x + row * stride, stride, row == 0, result + row * resultStride, resultStride);
             for (; row < rows; row++) Tile1<TLanes>(panels, blocks, x + row * stride, result + row * resultStride);
         }
     }
@@ -68,16 +70,22 @@ internal static unsafe class Q4Product
         TLanes.Store(sum, result);
     }
 
-    private static void Tile4<TLanes>(byte* panel, int blocks, byte* x, nint stride, float* result, nint resultStride) where TLanes : struct, ILanes<TLanes>
+    /// <summary>The sums lie in the result: with two registers for sixteen lanes there are none left for them beside the dots.</summary>
+    private static void Tile4<TLanes>(byte* panel, int blocks, byte* x, nint stride, bool isFirst, float* result, nint resultStride)
+        where TLanes : struct, ILanes<TLanes>
     {
-        TLanes sum0 = TLanes.Zero, sum1 = TLanes.Zero, sum2 = TLanes.Zero, sum3 = TLanes.Zero, ones = TLanes.BroadcastInt(Ones);
         byte* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
         int* values0 = QuantizedRow.Values(x, blocks), values1 = QuantizedRow.Values(x1, blocks);
         int* values2 = QuantizedRow.Values(x2, blocks), values3 = QuantizedRow.Values(x3, blocks);
+        for (int row = 0; row < 4; row++) TLanes.Store(TLanes.Zero, result + row * resultStride);
         for (int block = 0; block < blocks; block++)
         {
             byte* pair = panel + (nint)(block >> 1) * PairBytes;
             byte* w = pair + 64 + (block & 1) * 256;
+            if (isFirst)
+            {
+                for (int group = 0; group < 4; group++) Prefetch.After(w + group * 64);
+            }
             TLanes dot0 = TLanes.Zero, dot1 = TLanes.Zero, dot2 = TLanes.Zero, dot3 = TLanes.Zero;
             for (int group = 0; group < 4; group++)
             {
@@ -93,25 +101,22 @@ internal static unsafe class Q4Product
                 dot3 = TLanes.AddShort(dot3, TLanes.MultiplyAddBytes(high, TLanes.BroadcastInt(values3[group + 4])));
             }
             TLanes scale = TLanes.LoadHalves((ushort*)(pair + (block & 1) * 32));
-            sum0 = Accumulate(dot0, x, block, blocks, scale, ones, sum0);
-            sum1 = Accumulate(dot1, x1, block, blocks, scale, ones, sum1);
-            sum2 = Accumulate(dot2, x2, block, blocks, scale, ones, sum2);
-            sum3 = Accumulate(dot3, x3, block, blocks, scale, ones, sum3);
+            Accumulate(dot0, x, block, blocks, scale, result);
+            Accumulate(dot1, x1, block, blocks, scale, result + resultStride);
+            Accumulate(dot2, x2, block, blocks, scale, result + 2 * resultStride);
+            Accumulate(dot3, x3, block, blocks, scale, result + 3 * resultStride);
             values0 += 8;
             values1 += 8;
             values2 += 8;
             values3 += 8;
         }
-        TLanes.Store(sum0, result);
-        TLanes.Store(sum1, result + resultStride);
-        TLanes.Store(sum2, result + 2 * resultStride);
-        TLanes.Store(sum3, result + 3 * resultStride);
 
-        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.AggressiveInlining)]
-        static TLanes Accumulate(TLanes dot, byte* x, int block, int blocks, TLanes scale, TLanes ones, TLanes sum)
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void Accumulate(TLanes dot, byte* x, int block, int blocks, TLanes weightScale, float* sum)
         {
-            TLanes whole = TLanes.AddInt(TLanes.MultiplyAddShorts(dot, ones), TLanes.BroadcastInt(QuantizedRow.Corrections(x, blocks)[block]));
-            return TLanes.MultiplyAdd(TLanes.ToFloat(whole), TLanes.Multiply(scale, TLanes.Broadcast(QuantizedRow.Scales(x)[block])), sum);
+            TLanes whole = TLanes.AddInt(TLanes.MultiplyAddShorts(dot, TLanes.BroadcastInt(Ones)), TLanes.BroadcastInt(QuantizedRow.Corrections(x, blocks)[block]));
+            TLanes scale = TLanes.Multiply(weightScale, TLanes.Broadcast(QuantizedRow.Scales(x)[block]));
+            TLanes.Store(TLanes.MultiplyAdd(TLanes.ToFloat(whole), scale, TLanes.Load(sum)), sum);
         }
     }
 }

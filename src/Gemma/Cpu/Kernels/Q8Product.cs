@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Gemma.Cpu.Kernels;
 
 /// <summary>
@@ -41,7 +43,7 @@ internal static unsafe class Q8Product
         for (int panel = 0; panel < panelCount; panel++, panels += panelBytes, result += 16)
         {
             int row = 0;
-            for (; row + 4 <= rows; row += 4) Tile4<TLanes>(panels, blocks, x + row * stride, stride, result + row * resultStride, resultStride);
+            for (; row + 4 <= rows; row += 4) Tile4<TLanes>(panels, blocks, x + row * stride, stride, row == 0, result + row * resultStride, resultStride);
             for (; row < rows; row++) Tile1<TLanes>(panels, blocks, x + row * stride, result + row * resultStride);
         }
     }
@@ -69,16 +71,22 @@ internal static unsafe class Q8Product
         TLanes.Store(sum, result);
     }
 
-    private static void Tile4<TLanes>(byte* panel, int blocks, byte* x, nint stride, float* result, nint resultStride) where TLanes : struct, ILanes<TLanes>
+    /// <summary>The sums lie in the result: with two registers for sixteen lanes there are none left for them beside the dots.</summary>
+    private static void Tile4<TLanes>(byte* panel, int blocks, byte* x, nint stride, bool isFirst, float* result, nint resultStride)
+        where TLanes : struct, ILanes<TLanes>
     {
-        TLanes sum0 = TLanes.Zero, sum1 = TLanes.Zero, sum2 = TLanes.Zero, sum3 = TLanes.Zero;
         byte* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
         int* values0 = QuantizedRow.Values(x, blocks), values1 = QuantizedRow.Values(x1, blocks);
         int* values2 = QuantizedRow.Values(x2, blocks), values3 = QuantizedRow.Values(x3, blocks);
+        for (int row = 0; row < 4; row++) TLanes.Store(TLanes.Zero, result + row * resultStride);
         for (int block = 0; block < blocks; block++)
         {
             byte* pair = panel + (nint)(block >> 1) * PairBytes;
             byte* w = pair + 64 + (block & 1) * 512;
+            if (isFirst)
+            {
+                for (int group = 0; group < 8; group++) Prefetch.After(w + group * 64);
+            }
             TLanes dot0 = TLanes.BroadcastInt(QuantizedRow.Corrections(x, blocks)[block]), dot1 = TLanes.BroadcastInt(QuantizedRow.Corrections(x1, blocks)[block]);
             TLanes dot2 = TLanes.BroadcastInt(QuantizedRow.Corrections(x2, blocks)[block]), dot3 = TLanes.BroadcastInt(QuantizedRow.Corrections(x3, blocks)[block]);
             for (int group = 0; group < 16; group += 2)
@@ -95,18 +103,18 @@ internal static unsafe class Q8Product
                 dot3 = TLanes.AddInt(dot3, TLanes.MultiplyAddShorts(odd, TLanes.BroadcastInt(values3[group + 1])));
             }
             TLanes scale = TLanes.LoadHalves((ushort*)(pair + (block & 1) * 32));
-            sum0 = TLanes.MultiplyAdd(TLanes.ToFloat(dot0), TLanes.Multiply(scale, TLanes.Broadcast(QuantizedRow.Scales(x)[block])), sum0);
-            sum1 = TLanes.MultiplyAdd(TLanes.ToFloat(dot1), TLanes.Multiply(scale, TLanes.Broadcast(QuantizedRow.Scales(x1)[block])), sum1);
-            sum2 = TLanes.MultiplyAdd(TLanes.ToFloat(dot2), TLanes.Multiply(scale, TLanes.Broadcast(QuantizedRow.Scales(x2)[block])), sum2);
-            sum3 = TLanes.MultiplyAdd(TLanes.ToFloat(dot3), TLanes.Multiply(scale, TLanes.Broadcast(QuantizedRow.Scales(x3)[block])), sum3);
+            Accumulate(dot0, scale, QuantizedRow.Scales(x)[block], result);
+            Accumulate(dot1, scale, QuantizedRow.Scales(x1)[block], result + resultStride);
+            Accumulate(dot2, scale, QuantizedRow.Scales(x2)[block], result + 2 * resultStride);
+            Accumulate(dot3, scale, QuantizedRow.Scales(x3)[block], result + 3 * resultStride);
             values0 += 16;
             values1 += 16;
             values2 += 16;
             values3 += 16;
         }
-        TLanes.Store(sum0, result);
-        TLanes.Store(sum1, result + resultStride);
-        TLanes.Store(sum2, result + 2 * resultStride);
-        TLanes.Store(sum3, result + 3 * resultStride);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void Accumulate(TLanes dot, TLanes weightScale, float rowScale, float* sum) =>
+            TLanes.Store(TLanes.MultiplyAdd(TLanes.ToFloat(dot), TLanes.Multiply(weightScale, TLanes.Broadcast(rowScale)), TLanes.Load(sum)), sum);
     }
 }

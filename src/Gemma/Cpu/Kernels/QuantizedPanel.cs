@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Gemma.Cpu.Kernels;
 
@@ -69,7 +70,7 @@ internal static unsafe class QuantizedPanel
         float* best = stackalloc float[Rows];
         for (int block = 0; block < columns / Block; block++)
         {
-            Transpose(rows + block * Block, columns, w);
+            Transposition.Run(rows + block * Block, columns, Block, w);
             TLanes.Store(bits == 8 ? BestScale8<TLanes>(w) : BestScale4<TLanes>(w), best);
             var scales = (Half*)Scales(panel, block, bits);
             for (int lane = 0; lane < Rows; lane++)
@@ -83,9 +84,7 @@ internal static unsafe class QuantizedPanel
                 TLanes clamped = TLanes.Max(least, Min(most, TLanes.Multiply(TLanes.Load(w + k * Rows), inverse)));
                 TLanes.Store(TLanes.Add(clamped, magic), q + k * Rows);
             }
-            var integers = (int*)q;
-            for (int i = 0; i < Block * Rows; i++) integers[i] -= MagicBits;
-            Write(integers, Values(panel, block, bits), bits);
+            WriteLowBits((uint*)q, Values(panel, block, bits), bits);
         }
     }
 
@@ -109,7 +108,6 @@ internal static unsafe class QuantizedPanel
 
     // Adding 1.5 · 2^23 rounds to the nearest integer, ties to even, and leaves it in the low bits.
     private const float Magic = 12582912;
-    private const int MagicBits = 0x4B400000;
 
     // 8 bits: −127 … 127. 4 bits: −8 … 7.
     private static int Limit(int bits) => bits == 8 ? 127 : 8;
@@ -249,6 +247,29 @@ internal static unsafe class QuantizedPanel
                 for (int lane = 0; lane < Rows; lane++) group[lane * 4] = (byte)(source[lane] + 8 | second[lane] + 8 << 4);
             }
         }
+    }
+
+    /// <summary>The same of integers whose low 8 or 4 bits count; the bias turns the uppermost of them over.</summary>
+    private static void WriteLowBits(uint* q, byte* values, int bits)
+    {
+        const int high = Block / 2 * Rows;
+        for (int group = 0; group < Block / 4 * bits / 8; group++, q += 4 * Rows, values += 4 * Rows)
+        {
+            for (int lane = 0; lane < Rows; lane += Vector128<uint>.Count)
+            {
+                Vector128<uint> bytes = bits == 8 ? Gather(q + lane, 0xFF) ^ Vector128.Create(0x80808080)
+                    : (Gather(q + lane, 0x0F) | Gather(q + high + lane, 0x0F) << 4) ^ Vector128.Create(0x88888888);
+                bytes.Store((uint*)values + lane);
+            }
+        }
+    }
+
+    /// <summary>Four k of four lanes as bytes beside each other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<uint> Gather(uint* q, uint mask)
+    {
+        Vector128<uint> kept = Vector128.Create(mask);
+        return Vector128.Load(q) & kept | (Vector128.Load(q + Rows) & kept) << 8 | (Vector128.Load(q + 2 * Rows) & kept) << 16 | (Vector128.Load(q + 3 * Rows) & kept) << 24;
     }
 
     private static Half ToScale(float scale)
