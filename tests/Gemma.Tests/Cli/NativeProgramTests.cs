@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Gemma.Cli;
 using Gemma.Tests.Hub;
+using Gemma.Tests.Model;
 
 namespace Gemma.Tests.Cli;
 
@@ -73,6 +74,8 @@ public class NativeProgramTests
             Assert.Equal(FindingOf(built, "kernels").Split(':')[0], kernels.Split(':')[0]);
         }
         File.Delete(built.PathOf("probe.f32"));
+        // x86-64-v2 has no fused multiply-add, which the JIT uses in the same tier: the last bits differ.
+        AssertNearAndDelete("isa-vector128.f32");
         AssertSameFiles();
 
         JsonElement bench = native.Run("bench", "--prompt", "32", "--generate", "8", "--json").AssertWorks().Json;
@@ -85,6 +88,19 @@ public class NativeProgramTests
             Assert.Equal((call, expected.ExitCode), (call, actual.ExitCode));
             Assert.Equal(expected.Output.Replace(built.Folder, "", StringComparison.Ordinal), actual.Output.Replace(native.Folder, "", StringComparison.Ordinal));
             Assert.Equal(expected.Errors.Replace(built.Folder, "", StringComparison.Ordinal), actual.Errors.Replace(native.Folder, "", StringComparison.Ordinal));
+        }
+
+        void AssertNearAndDelete(string file)
+        {
+            float[] expected = Floats(built), actual = Floats(native);
+            Assert.True(Golden.LargestDifference(expected, actual) < 1e-4f, file);
+
+            float[] Floats(GemmaProgram program)
+            {
+                byte[] bytes = File.ReadAllBytes(program.PathOf(file));
+                File.Delete(program.PathOf(file));
+                return MemoryMarshal.Cast<byte, float>(bytes).ToArray();
+            }
         }
 
         void AssertSameFiles()
