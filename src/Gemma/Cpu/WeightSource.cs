@@ -31,7 +31,9 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
     /// <param name="headType">The type of the embedding, which is also the head; null is what goes with <paramref name="type"/>.</param>
     public static WeightSource Of(ModelFiles files, WeightType? type, WeightType? headType)
     {
-        WeightType TypeOf(TensorSpec spec) => headType is WeightType head && spec.Role == TensorRole.Embedding ? head : type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config.LayerCount) : WeightTypes.Nearest(files.Find(spec).Type);
+        WeightType TypeOf(TensorSpec spec) => headType is WeightType head && spec.Role == TensorRole.Embedding ? head
+            : type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config.LayerCount)
+            : WeightTypes.Nearest(files.Find(spec).Type);
         return new WeightSource((spec, row, destination) => files.ReadRow(spec, row, destination), TypeOf)
         {
             Blocks = (spec, row) => files.Find(spec).Type == TensorType.Q5_0 ? Q5_0.ToQ8(files.ReadBlocks(spec, row)) : files.ReadBlocks(spec, row),
