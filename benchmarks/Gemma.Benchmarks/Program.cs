@@ -7,6 +7,7 @@ if (args is ["drafts", ..]) return Drafts.Run(args);
 if (args is ["products", ..]) return Products.Run(args);
 if (args is ["threads", ..]) return Threads.Run(args);
 if (args is ["quality", ..]) return Quality.Run(args);
+if (args is ["rearrange", ..]) return Rearranged.Run(args);
 if (args is ["context", ..]) return Contexts.Run(args);
 if (args is ["overhead", ..]) return Overhead.Run(args);
 if (args is ["ceilings"]) return Ceilings.Run();
