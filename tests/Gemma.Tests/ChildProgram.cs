@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Gemma.Formats;
+using Gemma.Generation;
 
 namespace Gemma.Tests;
 
@@ -28,6 +29,23 @@ internal static class ChildProgram
                 using (GemmaModel.Load(args[0], new LoadOptions { Type = Gemma.Cpu.WeightType.F32, Threads = 2, WeightCache = true, WeightCacheFrom = 0 })) { }
                 foreach (string kept in Directory.GetFiles(args[0], "*.packed")) File.Delete(kept);
             }
+        },
+        // Computes, then waits; says what the waiting took.
+        ["wait"] = args =>
+        {
+            using GemmaModel model = GemmaModel.Load(args[0], new LoadOptions { Threads = 2 });
+            using KvCache cache = model.CreateCache(64);
+            using KvSequence sequence = cache.CreateSequence();
+            var batch = new Batch();
+            batch.Add(sequence, [2, 3, 4], LogitRows.Last);
+            model.Forward(batch);
+            Thread.Sleep(300); // the runtime compiles on for a while
+            TimeSpan before = Environment.CpuUsage.TotalTime;
+            Thread.Sleep(500);
+            TimeSpan spent = Environment.CpuUsage.TotalTime - before;
+            if (spent < TimeSpan.FromMilliseconds(100)) return;
+            Console.Error.WriteLine(FormattableString.Invariant($"half a second of waiting took {spent.TotalMilliseconds} ms of processor time"));
+            Environment.Exit(1);
         },
     };
 

@@ -6,10 +6,26 @@ namespace Gemma.Tests.Cpu;
 
 public class AllocationTests
 {
-    /// <summary>Adds up what each thread of a team has allocated so far.</summary>
-    private readonly struct Allocated(long[] bytes) : IWork
+    /// <summary>
+    /// What each thread of a team has allocated so far. The caller's part waits until the others are begun: it would take those of threads that come late.
+    /// </summary>
+    private readonly struct Allocated(long[] bytes, int[] begun) : IWork
     {
-        public void Run(int part, int parts) => bytes[part] = GC.GetAllocatedBytesForCurrentThread();
+        public void Run(int part, int parts)
+        {
+            bytes[part] = GC.GetAllocatedBytesForCurrentThread();
+            Interlocked.Increment(ref begun[0]);
+            while (part == 0 && Volatile.Read(ref begun[0]) < parts) Thread.Yield();
+        }
+    }
+
+    private readonly int[] _begun = new int[1];
+
+    private void Count(GemmaModel model, long[] bytes)
+    {
+        _begun[0] = 0;
+        var count = new Allocated(bytes, _begun);
+        model.Team.Run(ref count);
     }
 
     [Theory]
@@ -28,11 +44,9 @@ public class AllocationTests
             long[] before = new long[model.Threads], after = new long[model.Threads];
             // The first passes make the arena, the lists and the table of angles; a page of 32 positions is taken before and none within the measured ones.
             for (int token = 0; token < 38; token++) Pass(token);
-            var count = new Allocated(before);
-            model.Team.Run(ref count);
+            Count(model, before);
             for (int token = 38; token < 58; token++) Pass(token);
-            count = new Allocated(after);
-            model.Team.Run(ref count);
+            Count(model, after);
             Assert.Equal(before, after);
 
             void Pass(int token)
@@ -72,9 +86,9 @@ public class AllocationTests
             int[] read = new int[sequences.Length];
             while (sequences.Any(sequence => sequence.Length < 130)) Step();
             int accepted = sequences.Sum(sequence => sequence.AcceptedTokens), first = sequences.Sum(sequence => sequence.Length);
-            Count(before);
+            Count(model, before);
             for (int step = 0; step < (draftTokens == 0 ? 100 : 10); step++) Step();
-            Count(after);
+            Count(model, after);
             Assert.All(sequences, sequence => Assert.False(sequence.Completion.IsCompleted));
             Assert.True(sequences.Sum(sequence => sequence.Length) - first >= (draftTokens == 0 ? 400 : 40));
             if (draftTokens > 0) Assert.True(sequences.Sum(sequence => sequence.AcceptedTokens) > accepted);
@@ -94,12 +108,6 @@ public class AllocationTests
                     }
                 }
             }
-        }
-
-        void Count(long[] bytes)
-        {
-            var count = new Allocated(bytes);
-            model.Team.Run(ref count);
         }
     }
 }
