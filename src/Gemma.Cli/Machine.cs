@@ -16,18 +16,6 @@ internal static class Machine
     public static long? FreeMemory => Line("/proc/meminfo", "MemAvailable") is string text && long.TryParse(text.Split(' ')[0], NumberStyles.None, CultureInfo.InvariantCulture, out long kilobytes)
         ? kilobytes * 1024 : null;
 
-    /// <summary>Processors that a container's quota leaves, such as 1.5; null where there is none.</summary>
-    public static double? ProcessorQuota
-    {
-        get
-        {
-            // The second version of the system's groups, then the first; "max" and -1 are no quota.
-            string[] parts = Text("/sys/fs/cgroup/cpu.max")?.Split(' ', '\n') ?? [Text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") ?? "", Text("/sys/fs/cgroup/cpu/cpu.cfs_period_us") ?? ""];
-            return parts is [string quota, string period, ..] && double.TryParse(quota, NumberStyles.Float, CultureInfo.InvariantCulture, out double microseconds) && microseconds > 0
-                && double.TryParse(period, NumberStyles.Float, CultureInfo.InvariantCulture, out double of) && of > 0 ? microseconds / of : null;
-        }
-    }
-
     /// <summary>Logical processors of the machine, whatever this process may use of them.</summary>
     public static int? Processors => Text("/proc/cpuinfo") is string text ? text.Split('\n').Count(line => line.StartsWith("processor", StringComparison.Ordinal)) : null;
 
@@ -41,7 +29,8 @@ internal static class Machine
     private static string? Line(string file, string name) => Text(file)?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is string line
         && line.IndexOf(':') is int colon and >= 0 ? line[(colon + 1)..].Trim() : null;
 
-    private static string? Text(string file)
+    /// <summary>The text of a system's file; null where there is none or it may not be read.</summary>
+    internal static string? Text(string file)
     {
         try
         {

@@ -40,11 +40,24 @@ internal sealed class DoctorVerb : Verb
         return Task.FromResult(_findings.Any(finding => finding.Grade == Grade.Broken) ? Failure.ExitCode : 0);
     }
 
+    private void LookAtThreads()
+    {
+        int used = Environment.ProcessorCount, there = Machine.Processors ?? used;
+        double? quota = ProcessorQuota.Current;
+        string why = Environment.GetEnvironmentVariable("DOTNET_PROCESSOR_COUNT") is string count ? $"DOTNET_PROCESSOR_COUNT is {count}"
+            : quota < there ? Invariant($"the container's quota is {quota:0.##}")
+            : used < there ? "this process is bound to no more (taskset, cpuset)" : "no quota";
+        Add("processors", Invariant($"{used} in use of {there}: {why}"));
+        string value = Invariant($"{used} by default, one for each processor in use; waiting, they spin for {ThreadTeam.Spin.TotalMicroseconds:0} µs, then sleep");
+        // What runs on more threads than that is stopped for the rest of each period, all of it at once.
+        if (quota is double share && Math.Ceiling(share) < used) Add("threads", value, Grade.Poor, Invariant($"set --threads {Math.Ceiling(share)}: the quota is less than the processors in use"));
+        else Add("threads", value);
+    }
+
     private void LookAtProcessor()
     {
         Add("processor", Machine.ProcessorName);
-        string quota = Machine.ProcessorQuota is double share ? Invariant($", the container's quota is {share:0.##}") : "";
-        Add("processors", Invariant($"{Environment.ProcessorCount} in use of {Machine.Processors ?? Environment.ProcessorCount}{quota}"));
+        LookAtThreads();
         Try("kernels", () =>
         {
             Isa isa = IsaSelection.Current;
