@@ -31,7 +31,7 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// Raised whenever the same weights come to be packed into other bytes: another layout, another choice of scales, another number of a
     /// <see cref="WeightType"/>. What <see cref="WeightCache"/> has kept of an older version is packed anew.
     /// </summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     private readonly NativeBuffer? _buffer;
     private readonly byte* _panels;

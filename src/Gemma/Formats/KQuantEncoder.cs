@@ -28,6 +28,7 @@ internal static class KQuantEncoder
         {
             for (int i = 0; i < count; i++) (scales[i], minimums[i]) = BestLine(source.Slice(i * length, length), levels);
             float d = Spread(scales, scaleBits, 63, 0, 63, destination), m = Spread(minimums, minimumBits, 63, 0, 63, destination[2..]);
+            for (int i = 0; i < count; i++) (scaleBits[i], minimumBits[i]) = BestBits(source.Slice(i * length, length), d, m, scaleBits[i], minimumBits[i], levels);
             Span<byte> packed = destination.Slice(4, 12), nibbles = destination.Slice(16, Length / 2);
             for (int i = 0; i < 4; i++)
             {
@@ -54,6 +55,7 @@ internal static class KQuantEncoder
         {
             for (int i = 0; i < count; i++) scales[i] = BestScale(source.Slice(i * length, length), levels);
             float d = Spread(scales, scaleBits, -128, -128, 127, destination[208..]);
+            for (int i = 0; i < count; i++) scaleBits[i] = BestBits(source.Slice(i * length, length), d, scaleBits[i], levels);
             Span<byte> nibbles = destination[..128], upper = destination.Slice(128, 64);
             destination[..192].Clear();
             for (int i = 0; i < count; i++)
@@ -118,6 +120,28 @@ internal static class KQuantEncoder
         return (best, bestMinimum);
     }
 
+    /// <summary>
+    /// Six bits each are coarse beside what was looked for, and one can make up for the other: of the integers beside the nearest, those of least squared error.
+    /// </summary>
+    private static (int Scale, int Minimum) BestBits(ReadOnlySpan<float> x, float d, float m, int nearestScale, int nearestMinimum, Span<float> levels)
+    {
+        (int Scale, int Minimum) best = (nearestScale, nearestMinimum);
+        float saved = float.MinValue, sum = 0;
+        foreach (float value in x) sum += value;
+        for (int scaleBits = Math.Max(nearestScale - 1, 0); scaleBits <= Math.Min(nearestScale + 1, 63); scaleBits++)
+        {
+            for (int minimumBits = Math.Max(nearestMinimum - 1, 0); minimumBits <= Math.Min(nearestMinimum + 1, 63); minimumBits++)
+            {
+                float scale = d * scaleBits, minimum = m * minimumBits;
+                (float q, float qq, float qx) = Round(x, scale == 0 ? 0 : 1 / scale, -minimum, 0, 15, levels);
+                // Σx² less the squared error, as in BestLine.
+                float gain = 2 * (scale * qx - minimum * sum) - scale * scale * qq + 2 * scale * minimum * q - x.Length * minimum * minimum;
+                if (gain > saved) (best, saved) = ((scaleBits, minimumBits), gain);
+            }
+        }
+        return best;
+    }
+
     /// <summary>The scale of least squared error for integers −32 … 31; its sign is that which puts the extreme weight on −32.</summary>
     private static float BestScale(ReadOnlySpan<float> x, Span<float> levels)
     {
@@ -131,6 +155,21 @@ internal static class KQuantEncoder
             if (qq <= 0 || qx * qx <= saved * qq) continue;
             saved = qx * qx / qq;
             best = qx / qq;
+        }
+        return best;
+    }
+
+    /// <summary>The same of scales alone.</summary>
+    private static int BestBits(ReadOnlySpan<float> x, float d, int nearest, Span<float> levels)
+    {
+        int best = nearest;
+        float saved = float.MinValue;
+        for (int bits = Math.Max(nearest - 1, -128); bits <= Math.Min(nearest + 1, 127); bits++)
+        {
+            float scale = d * bits;
+            (_, float qq, float qx) = Round(x, scale == 0 ? 0 : 1 / scale, 0, -32, 31, levels);
+            float gain = 2 * scale * qx - scale * scale * qq;
+            if (gain > saved) (best, saved) = (bits, gain);
         }
         return best;
     }

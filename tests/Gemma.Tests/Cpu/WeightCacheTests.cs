@@ -322,7 +322,7 @@ public sealed class WeightCacheTests : IDisposable
             using PackedWeights packed = PackedWeights.Pack(type, spec.Rows, spec.Columns, (row, destination) => synthetic.ReadRow(spec, row, destination), kernels, team);
             byte[] whole = new byte[16];
             BinaryPrimitives.WriteUInt128LittleEndian(whole, Checksum.Of(new ReadOnlySpan<byte>(packed.Panel(0), (int)packed.ByteCount)));
-            Assert.Equal($"{sum} of version 1", $"{(uint)Checksum.Of(whole):x8} of version {PackedWeights.Version}");
+            Assert.Equal($"{sum} of version 2", $"{(uint)Checksum.Of(whole):x8} of version {PackedWeights.Version}");
         }
     }
 
