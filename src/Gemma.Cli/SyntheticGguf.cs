@@ -18,7 +18,7 @@ internal static class SyntheticGguf
         if (type.IsQuantised()) metadata.Set("general.quantization_version", 2u);
         var weights = new SyntheticWeights(Seed);
         // As a converted model has it.
-        TensorContent[] tensors = [.. TensorTable.For(shape).Select(spec => TensorContent.Gguf(spec, TypeMix.Of(type, spec, shape.LayerCount), (row, destination) => weights.ReadRow(spec, row, destination)))];
+        TensorContent[] tensors = [.. TensorTable.For(shape).Select(spec => TensorContent.Gguf(spec, TypeMix.Of(type, spec, shape), (row, destination) => weights.ReadRow(spec, row, destination)))];
         GgufWriter.Write(file, metadata, tensors, options, cancellation);
     }
 }

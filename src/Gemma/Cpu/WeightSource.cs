@@ -32,7 +32,7 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
     public static WeightSource Of(ModelFiles files, WeightType? type, WeightType? headType)
     {
         WeightType TypeOf(TensorSpec spec) => headType is WeightType head && spec.Role == TensorRole.Embedding ? head
-            : type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config.LayerCount)
+            : type is WeightType asked ? WeightTypes.Of(asked, spec, files.Config)
             : WeightTypes.Nearest(files.Find(spec).Type);
         return new WeightSource((spec, row, destination) => files.ReadRow(spec, row, destination), TypeOf)
         {
@@ -48,7 +48,7 @@ internal sealed record WeightSource(TensorRowReader Rows, Func<TensorSpec, Weigh
     /// <summary>Random weights.</summary>
     public static WeightSource Of(SyntheticWeights weights, GemmaConfig config, WeightType type, WeightType? headType) =>
         new((spec, row, destination) => weights.ReadRow(spec, row, destination),
-            spec => headType is WeightType head && spec.Role == TensorRole.Embedding ? head : WeightTypes.Of(type, spec, config.LayerCount));
+            spec => headType is WeightType head && spec.Role == TensorRole.Embedding ? head : WeightTypes.Of(type, spec, config));
 }
 
 /// <summary>Reads one row of a tensor of <see cref="TensorTable"/> as fp32; norms come as the gain 1 + w. Called from several threads at once.</summary>

@@ -28,7 +28,7 @@ internal static class WeightTypes
     };
 
     /// <summary>How a matrix is kept where a type for the whole model is asked for.</summary>
-    public static WeightType Of(WeightType type, TensorSpec spec, int layers) => Nearest(TypeMix.Of(InFiles(type), spec, layers));
+    public static WeightType Of(WeightType type, TensorSpec spec, GemmaConfig config) => Nearest(TypeMix.Of(InFiles(type), spec, config));
 
     /// <summary>As a user types it.</summary>
     public static string Name(this WeightType type) => type.ToString().ToLowerInvariant();

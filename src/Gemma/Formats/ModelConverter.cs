@@ -108,7 +108,7 @@ public sealed class ModelConverter
 
     /// <summary>Norms stay F32.</summary>
     private TensorType GgufType(TensorSpec spec) => spec.IsNorm ? TensorType.F32
-        : _options.Type is TensorType type ? TypeMix.Of(type, spec, Config.LayerCount)
+        : _options.Type is TensorType type ? TypeMix.Of(type, spec, Config)
         : _files.Find(spec).Type;
 
     /// <summary>The one type that all matrices have, or F32: every number of every other type fits it.</summary>
