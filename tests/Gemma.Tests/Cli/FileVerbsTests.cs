@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Gemma.Formats;
+using Gemma.Tests.Formats;
 using Gemma.Tests.Hub;
 
 namespace Gemma.Tests.Cli;
@@ -43,6 +45,61 @@ public sealed class FileVerbsTests : IDisposable
         _gemma.Run("rm", "gemma-2b-it").AssertWorks();
         Assert.Equal(0, _gemma.Run("list", "--json").AssertWorks().Json.GetProperty("models").GetArrayLength());
         _gemma.Run("rm", "gemma-2b-it").AssertFails(1, "not in the cache");
+    }
+
+    [Fact]
+    public void Packed_weights_are_kept_shown_and_removed_and_the_model_stays()
+    {
+        // Smaller weights are packed in less time than it takes to look for a file: nothing is kept of them.
+        GemmaConfig config = SmallModels.Config(GemmaArchitecture.Gemma1, width: 1024, layers: 1, vocabulary: 16_400);
+        SmallModels.WriteGguf(_gemma.PathOf("large.gguf"), config, TensorType.BF16);
+        string[] answer = ["run", "-m", "large.gguf", "--quant", "f32", "--ids", "2,5", "--temperature", "0", "--max-tokens", "4", "--ignore-eos", "--json"];
+        ProgramResult first = _gemma.Run(answer).AssertWorks();
+        string packed = _gemma.PathOf("large.gguf.f32.packed");
+        Assert.Contains("kept", first.Errors, StringComparison.Ordinal);
+        long bytes = new FileInfo(packed).Length;
+        Assert.Equal(Ids(first), Ids(_gemma.Run(answer).AssertWorks()));
+
+        JsonElement kept = Assert.Single(_gemma.Run("show", "large.gguf", "--json").AssertWorks().Json.GetProperty("packed").EnumerateArray());
+        Assert.Equal(packed, kept.GetProperty("path").GetString());
+        Assert.Equal(bytes, kept.GetProperty("bytes").GetInt64());
+        Assert.Matches(@"packed +\S*large\.gguf\.f32\.packed [\d.]+ MB, for the next start\n", _gemma.Run("show", "large.gguf").AssertWorks().Output);
+
+        JsonElement removed = _gemma.Run("rm", "--packed", "large.gguf", "--json", "--quiet").AssertWorks().Json;
+        Assert.Equal(bytes, removed.GetProperty("freed_bytes").GetInt64());
+        Assert.False(File.Exists(packed));
+        Assert.True(File.Exists(_gemma.PathOf("large.gguf")));
+        Assert.Empty(_gemma.Run("show", "large.gguf", "--json").AssertWorks().Json.GetProperty("packed").EnumerateArray());
+        // There may be none.
+        Assert.Contains("0 B", _gemma.Run("rm", "--packed", "large.gguf").AssertWorks().Errors, StringComparison.Ordinal);
+        _gemma.Run("rm", "--packed", "nowhere.gguf").AssertFails(2, "nowhere.gguf");
+
+        static int[] Ids(ProgramResult result) => [.. result.Json.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+    }
+
+    [Fact]
+    public void Packed_weights_in_the_cache_are_listed_and_removed_alone_or_with_their_model()
+    {
+        using var hub = new FakeHub();
+        hub.Commit("google/gemma-2b-it", Directory.GetFiles(Repository.TinyModel).ToDictionary(file => Path.GetFileName(file), File.ReadAllBytes));
+        _gemma.Environment["HF_ENDPOINT"] = hub.Endpoint;
+        string snapshot = _gemma.Run("pull", "gemma-2b-it").AssertWorks().Output.TrimEnd();
+        // The tiny model is packed in less time than a file is found; what counts here is the name.
+        string packed = Path.Combine(snapshot, "model.q8.packed");
+        File.WriteAllBytes(packed, new byte[3_000_000]);
+        Assert.Equal(3_000_000, Revision().GetProperty("packed_bytes").GetInt64());
+        Assert.Contains("3.00 MB of it packed weights", _gemma.Run("list").AssertWorks().Output, StringComparison.Ordinal);
+
+        Assert.Contains("packed weights removed", _gemma.Run("rm", "--packed", "gemma-2b-it").AssertWorks().Errors, StringComparison.Ordinal);
+        Assert.False(File.Exists(packed));
+        Assert.Equal(0, Revision().GetProperty("packed_bytes").GetInt64());
+        Assert.True(Revision().GetProperty("complete").GetBoolean());
+
+        File.WriteAllBytes(packed, new byte[3_000_000]);
+        _gemma.Run("rm", "gemma-2b-it").AssertWorks();
+        Assert.False(File.Exists(packed));
+
+        JsonElement Revision() => _gemma.Run("list", "--json").AssertWorks().Json.GetProperty("models")[0].GetProperty("revisions")[0];
     }
 
     [Fact]
