@@ -9,8 +9,8 @@ namespace Gemma.Cli;
 
 /// <summary>
 /// What is compiled ahead of time is compiled for one level of processors: below AVX it may use no wider register, above it does not start elsewhere. So the
-/// native executable is compiled for x86-64-v2, and holds itself compiled for -v3 (AVX2) and -v4 (AVX-512). It hands over to the best of them before it does
-/// anything else. The program that the JIT compiles needs none of this.
+/// native executable is compiled for x86-64-v2, and holds itself compiled for -v3 (AVX2) and -v4 (AVX-512). It hands over to the best of them before it
+/// computes anything. The program that the JIT compiles needs none of this.
 /// </summary>
 internal static unsafe partial class ProcessorPrograms
 {

@@ -19,9 +19,20 @@ internal static class Program
 
     private static Task<int> Main(string[] args)
     {
-        ProcessorPrograms.HandOver();
+        if (!AsksForText(args)) ProcessorPrograms.HandOver();
         return RunAsync(args);
     }
+
+    /// <summary>
+    /// Whether nothing is computed: version and help come from the program that starts anyway, in a third of the time. Only what cannot be the value of a flag
+    /// counts; whatever else is help in the end is the same from every program.
+    /// </summary>
+    internal static bool AsksForText(ReadOnlySpan<string> args) => args switch
+    {
+        [] or ["--version" or "--help" or "-h"] => true,
+        [string verb, "--help" or "-h"] => Array.Exists(Verbs, known => known.Name == verb),
+        _ => false,
+    };
 
     private static async Task<int> RunAsync(string[] args)
     {

@@ -34,6 +34,8 @@ public class NativeProgramTests
         AssertSame("", "--version");
         AssertSame("");
         foreach ((string verb, _) in Program.Verbs) AssertSame("", verb, "--help");
+        AssertSame("", "--help");
+        Assert.Equal($"gemma {VersionText.Version}\n", native.Run("--version").AssertWorks().Output);
         AssertSame("", ["run", .. Same, "Once upon a time"]);
         AssertSame("İstanbul’da bir ağaç\n", ["run", .. Same]);
         foreach (string type in (string[])["f32", "bf16", "q8", "q4"]) AssertSame("", ["run", "--quant", type, .. Same, "The little girl"]);

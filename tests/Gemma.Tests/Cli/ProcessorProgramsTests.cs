@@ -33,6 +33,21 @@ public class ProcessorProgramsTests
         Assert.Null(ProcessorPrograms.Refusal);
     }
 
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("--version", true)]
+    [InlineData("--help", true)]
+    [InlineData("run -h", true)]
+    [InlineData("run --help", true)]
+    [InlineData("run", false)]
+    [InlineData("run Once", false)]
+    // A text that looks like a flag, and a flag's value that does.
+    [InlineData("run -- --help", false)]
+    [InlineData("run --system --help", false)]
+    [InlineData("doctor", false)]
+    public void What_computes_nothing_needs_no_better_program(string args, bool expected) =>
+        Assert.Equal(expected, Program.AsksForText(args.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+
     [Fact]
     public void Every_verb_is_found_by_its_name() => Assert.All(Program.Verbs, verb => Assert.Equal(verb.Name, verb.Create().Name));
 }
