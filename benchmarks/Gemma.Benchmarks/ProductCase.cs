@@ -6,8 +6,6 @@ namespace Gemma.Benchmarks;
 /// <summary>One product of synthetic weights with some rows: everything but the product itself is done before.</summary>
 internal sealed unsafe class ProductCase : IDisposable
 {
-    private const int Columns = 2048;
-
     private readonly CpuKernels _kernels;
     private readonly ThreadTeam _team;
     private readonly PackedWeights _weights;
@@ -20,26 +18,27 @@ internal sealed unsafe class ProductCase : IDisposable
     /// <param name="bytes">How many of them, about: what a cache holds, or far more.</param>
     /// <param name="rows">Rows that they are multiplied with.</param>
     /// <param name="threads">0 is one for each processor.</param>
-    public ProductCase(CpuKernels kernels, WeightType type, long bytes, int rows, int threads)
+    /// <param name="columns">Their input features.</param>
+    public ProductCase(CpuKernels kernels, WeightType type, long bytes, int rows, int threads, int columns = 2048)
     {
         _kernels = kernels;
         _rows = rows;
         _team = new ThreadTeam(threads);
-        _outputs = Math.Max(32, (int)(bytes * 8 / Bits(type) / Columns) / 32 * 32);
+        _outputs = Math.Max(32, (int)(bytes * 8 / Bits(type) / columns) / 32 * 32);
         var random = new SyntheticWeights(1);
-        var spec = new TensorSpec(TensorRole.Query, 0, "", "", _outputs, Columns);
-        _weights = PackedWeights.Pack(type, _outputs, Columns, (row, destination) => random.ReadRow(spec, row, destination), kernels, _team);
+        var spec = new TensorSpec(TensorRole.Query, 0, "", "", _outputs, columns);
+        _weights = PackedWeights.Pack(type, _outputs, columns, (row, destination) => random.ReadRow(spec, row, destination), kernels, _team);
         _result = new NativeBuffer((nuint)((long)rows * _outputs * sizeof(float)));
-        using var x = new NativeBuffer((nuint)(rows * Columns * sizeof(float)));
-        random.ReadRow(spec, 0, new Span<float>(x.Pointer, rows * Columns));
-        _stride = (kernels.PreparedBytes(type, Columns) + 63) & ~63;
+        using var x = new NativeBuffer((nuint)(rows * columns * sizeof(float)));
+        random.ReadRow(spec, 0, new Span<float>(x.Pointer, rows * columns));
+        _stride = (kernels.PreparedBytes(type, columns) + 63) & ~63;
         _prepared = new NativeBuffer((nuint)(_stride * rows));
         for (int row = 0; row < rows; row++)
         {
-            var source = (float*)x.Pointer + row * Columns;
+            var source = (float*)x.Pointer + row * columns;
             byte* destination = _prepared.Pointer + row * _stride;
-            if (kernels.Prepares(type)) kernels.Prepare(type, source, Columns, Columns, destination);
-            else new ReadOnlySpan<float>(source, Columns).CopyTo(new Span<float>(destination, Columns));
+            if (kernels.Prepares(type)) kernels.Prepare(type, source, columns, columns, destination);
+            else new ReadOnlySpan<float>(source, columns).CopyTo(new Span<float>(destination, columns));
         }
     }
 
@@ -58,7 +57,7 @@ internal sealed unsafe class ProductCase : IDisposable
     public long Bytes => _weights.ByteCount;
 
     /// <summary>Multiplications and additions of one product.</summary>
-    public double Operations => 2.0 * _outputs * Columns * _rows;
+    public double Operations => 2.0 * _outputs * _weights.Columns * _rows;
 
     public void Run()
     {

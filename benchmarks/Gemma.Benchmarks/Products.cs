@@ -25,7 +25,7 @@ internal static class Products
 
     private static void Measure(CpuKernels kernels, WeightType type)
     {
-        Console.WriteLine($"{kernels.Name,-12} {type,-4} one row: cache {Bandwidth(Cached, 1, 1)}  memory, 1 thread {Bandwidth(Streamed, 1, 1)}  all {Bandwidth(Streamed, 1, 0)} GB/s;  8 rows: memory, 1 thread {Bandwidth(Streamed, 8, 1)}  all {Bandwidth(Streamed, 8, 0)} GB/s;  512 rows: 1 thread {Speed(512, 1)}  all {Speed(512, 0)} GOP/s");
+        Console.WriteLine($"{kernels.Name,-12} {type,-4} one row: cache {Bandwidth(Cached, 1, 1)}  memory, 1 thread {Bandwidth(Streamed, 1, 1)}  all {Bandwidth(Streamed, 1, 0)} GB/s;  8 rows: memory, 1 thread {Bandwidth(Streamed, 8, 1)}  all {Bandwidth(Streamed, 8, 0)} GB/s;  512 rows: 1 thread {Speed(512, 1, 2048)}  all {Speed(512, 0, 2048)}, of 16384 {Speed(512, 0, 16384)}, 32 rows of 16384 {Speed(32, 0, 16384)} GOP/s");
 
         string Bandwidth(long bytes, int rows, int threads)
         {
@@ -33,9 +33,9 @@ internal static class Products
             return (product.Bytes / Best(product) / 1e9).ToString("F1", CultureInfo.InvariantCulture);
         }
 
-        string Speed(int rows, int threads)
+        string Speed(int rows, int threads, int columns)
         {
-            using var product = new ProductCase(kernels, type, Computed, rows, threads);
+            using var product = new ProductCase(kernels, type, Computed, rows, threads, columns);
             return (product.Operations / Best(product) / 1e9).ToString("F0", CultureInfo.InvariantCulture);
         }
     }

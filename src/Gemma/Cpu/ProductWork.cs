@@ -15,6 +15,9 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
     // Activations that stay in the second-level cache while panels pass by.
     private const long CachedBytes = 512 << 10;
 
+    // Of these, a stretch of k stays in that cache.
+    private const int MostRows = 768;
+
     private const int Width = 2 * PackedWeights.PanelRows;
 
     private int _next;
@@ -22,14 +25,19 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
     public void Run(int part, int parts)
     {
         int pairs = (weights.PanelCount + 1) / 2;
-        int block = (int)Math.Clamp(CachedBytes / (long)stride, 24, 1 << 20) / 6 * 6;
+        int block = !gated && kernels.PassesRowsOnce(weights.Type) ? MostRows : (int)Math.Clamp(CachedBytes / (long)stride, 24, 1 << 20) / 6 * 6;
         float* tile = stackalloc float[24 * Width];
         while (Take(pairs, out int first) is > 0 and int run)
         {
             for (int row = 0; row < rows; row += block)
             {
-                int count = Math.Min(block, rows - row);
-                for (int pair = first; pair < first + run; pair++) Pair(pair, row, count, tile);
+                int count = Math.Min(block, rows - row), whole = gated ? 0 : Math.Min(run, weights.Rows / Width - first);
+                if (whole > 0)
+                {
+                    kernels.Multiply(weights.Type, weights.Panel(2 * first), weights.PanelBytes, 2 * whole, weights.PaddedColumns, x + row * stride, stride, count,
+                        result + (nint)row * resultColumns + first * Width, resultColumns);
+                }
+                for (int pair = first + whole; pair < first + run; pair++) Pair(pair, row, count, tile);
             }
         }
     }
@@ -49,16 +57,11 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
         }
     }
 
+    /// <summary>Two panels whose product is not what the result holds: gate and up, or the last ones, of which some rows are padding.</summary>
     private readonly void Pair(int pair, int row, int count, float* tile)
     {
         byte* panels = weights.Panel(2 * pair);
         int panelCount = Math.Min(2, weights.PanelCount - 2 * pair), wanted = Math.Min(Width, weights.Rows - pair * Width);
-        if (!gated && wanted == panelCount * PackedWeights.PanelRows)
-        {
-            kernels.Multiply(weights.Type, panels, weights.PanelBytes, panelCount, weights.PaddedColumns, x + row * stride, stride, count,
-                result + (nint)row * resultColumns + pair * Width, resultColumns);
-            return;
-        }
         for (int done = 0; done < count; done += 24)
         {
             int rowsNow = Math.Min(24, count - done);

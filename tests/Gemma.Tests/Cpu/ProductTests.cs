@@ -52,6 +52,21 @@ public unsafe class ProductTests
     }, iter: 100);
 
     [Fact]
+    public void Long_rows_that_pass_by_once_for_many_panels_give_the_bits_of_one_panel_at_a_time()
+    {
+        var random = new Random(3);
+        foreach (WeightType type in KernelSets.Types)
+        {
+            // More than the rows that stay in a cache, and panels that end with half a pair and rows of padding.
+            (int rows, int outputs, int columns) = (37, 5 * 16 - 3, 16384);
+            var sample = new Case(type, rows, outputs, columns, Values(rows * columns), Values(outputs * columns));
+            foreach (CpuKernels kernels in KernelSets.Vector) Assert.Equal(Multiply(kernels, sample, panelsAtOnce: 1), Multiply(kernels, sample, panelsAtOnce: 5));
+        }
+
+        float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
+    }
+
+    [Fact]
     public void Integers_are_multiplied_exactly_up_to_the_largest()
     {
         // Rows whose extreme is ±127 (±8) have the scale 1, and sums of up to 8 · 32 · 127² stay exact in fp32.

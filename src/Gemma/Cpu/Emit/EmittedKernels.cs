@@ -14,6 +14,9 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
     // A stretch of k whose weights, of two panels, stay in the first-level cache while all rows pass by.
     private const int StretchBytes = 20 << 10;
 
+    // Rows that may stay in the second-level cache while two panels after two others are multiplied with them.
+    private const int CachedBytes = 512 << 10;
+
     private static readonly Lazy<(EmittedKernels? Kernels, string Refusal)> Instance = new(() => (Create(ExecutableMemory.Create, SelfTest.Run, out string refusal), refusal));
 
     private readonly ExecutableMemory _memory;
@@ -115,25 +118,36 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
             return;
         }
         nint panelStepBytes = panelBytes / steps;
-        int mostRows = tiles.MostRows(panelCount), count = (rows + mostRows - 1) / mostRows;
-        int stretch = count == 1 ? steps : (int)Math.Max(1, StretchBytes / (2 * panelStepBytes));
-        for (int step = 0; step < steps; step += stretch)
+        int stretch = rows <= tiles.MostRows(2) ? steps : (int)Math.Max(1, StretchBytes / (2 * panelStepBytes));
+        // Rows that do not stay in the cache pass by once for all panels, a stretch at a time, and not for each two panels.
+        int group = rows * stride > CachedBytes ? panelCount : 2;
+        for (int first = 0; first < panelCount; first += group)
         {
-            tile.Panels = panels + step * panelStepBytes;
-            tile.Rows = x + (nint)step * rowStepBytes;
-            tile.Result = result;
-            tile.Steps = Math.Min(stretch, steps - step);
-            tile.Continues = step;
-            for (int left = count, row = 0; left > 0; left--)
+            int end = Math.Min(first + group, panelCount);
+            for (int step = 0; step < steps; step += stretch)
             {
-                int height = (rows - row + left - 1) / left;
-                Call(tiles, height, panelCount, row == 0, tile);
-                row += height;
-                tile.Rows += height * stride;
-                tile.Result += height * resultStride;
+                tile.Steps = Math.Min(stretch, steps - step);
+                tile.Continues = step;
+                for (int panel = first; panel < end; panel += 2)
+                {
+                    int panelsNow = Math.Min(2, end - panel), mostRows = tiles.MostRows(panelsNow);
+                    tile.Panels = panels + panel * panelBytes + step * panelStepBytes;
+                    tile.Rows = x + (nint)step * rowStepBytes;
+                    tile.Result = result + panel * PackedWeights.PanelRows;
+                    for (int left = (rows + mostRows - 1) / mostRows, row = 0; left > 0; left--)
+                    {
+                        int height = (rows - row + left - 1) / left;
+                        Call(tiles, height, panelsNow, row == 0, tile);
+                        row += height;
+                        tile.Rows += height * stride;
+                        tile.Result += height * resultStride;
+                    }
+                }
             }
         }
     }
+
+    public override bool PassesRowsOnce(WeightType type) => Prepares(type);
 
     public override void MultiplySingles(WeightType type, byte* panels, nint panelBytes, int panelCount, int columns, float* x, nint stride, int rows, float* result,
         nint resultStride) => base.Multiply(type, panels, panelBytes, panelCount, columns, (byte*)x, stride * sizeof(float), rows, result, resultStride);

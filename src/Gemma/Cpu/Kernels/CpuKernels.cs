@@ -42,11 +42,14 @@ internal abstract unsafe class CpuKernels
     /// <summary>Brings one fp32 row of <paramref name="columns"/> values into the form that <see cref="Multiply"/> reads where it <see cref="Prepares"/> rows.</summary>
     public abstract void Prepare(WeightType type, float* x, int columns, int padded, byte* prepared);
 
-    /// <summary>Prepared rows times one or two panels: result[row, 16 · panelCount].</summary>
+    /// <summary>Whether <see cref="Multiply"/> lets long rows pass by once for all its panels; otherwise they are read again for each two.</summary>
+    public virtual bool PassesRowsOnce(WeightType type) => false;
+
+    /// <summary>Prepared rows times panels: result[row, 16 · panelCount].</summary>
     /// <param name="type">Type of the panels.</param>
     /// <param name="panels">First panel.</param>
     /// <param name="panelBytes">Bytes from panel to panel.</param>
-    /// <param name="panelCount">1 or 2.</param>
+    /// <param name="panelCount">Number of panels.</param>
     /// <param name="columns">k, padded.</param>
     /// <param name="x">Prepared rows.</param>
     /// <param name="stride">Bytes from a prepared row to the next.</param>

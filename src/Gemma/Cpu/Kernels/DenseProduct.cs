@@ -67,7 +67,7 @@ internal static unsafe class DenseProduct
 
     /// <param name="panels">First panel.</param>
     /// <param name="panelBytes">Distance of the panels.</param>
-    /// <param name="panelCount">1 or 2.</param>
+    /// <param name="panelCount">Number of panels.</param>
     /// <param name="columns">k; even.</param>
     /// <param name="x">[rows, columns]</param>
     /// <param name="stride">Floats from a row of x to the next.</param>
@@ -75,6 +75,13 @@ internal static unsafe class DenseProduct
     /// <param name="result">[rows, 16 · panelCount]</param>
     /// <param name="resultStride">Floats from a row of the result to the next.</param>
     public static void Vector<TLanes, TPanel>(byte* panels, nint panelBytes, int panelCount, int columns, float* x, nint stride, int rows, float* result,
+        nint resultStride) where TLanes : struct, ILanes<TLanes> where TPanel : IDensePanel
+    {
+        for (; panelCount > 0; panelCount -= 2, panels += 2 * panelBytes, result += 32)
+            Pair<TLanes, TPanel>(panels, panelBytes, Math.Min(panelCount, 2), columns, x, stride, rows, result, resultStride);
+    }
+
+    private static void Pair<TLanes, TPanel>(byte* panels, nint panelBytes, int panelCount, int columns, float* x, nint stride, int rows, float* result,
         nint resultStride) where TLanes : struct, ILanes<TLanes> where TPanel : IDensePanel
     {
         int row = 0;
