@@ -1,6 +1,9 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Unicode;
 using Gemma.Formats;
 
@@ -19,6 +22,7 @@ public sealed class SentencePieceModel
     private const string OtherTokenizer = "this is the tokenizer of another model family: take the tokenizer.model that belongs to the Gemma checkpoint";
     private const string Damaged = "the file is damaged: fetch it again";
 
+    private readonly Lazy<string> _hash;
     private readonly byte[] _otherFields; // of the ModelProto, as in the file: how it was trained, how it normalises
 
     private SentencePieceModel(string file, ImmutableArray<SentencePiece> pieces, SentencePieceSettings settings, byte[] otherFields)
@@ -26,6 +30,7 @@ public sealed class SentencePieceModel
         File = file;
         Pieces = pieces;
         _otherFields = otherFields;
+        _hash = new Lazy<string>(ComputeHash);
         UnknownText = settings.UnknownText;
         ByteIds = FindSpecial(settings, out Special found);
         (UnknownId, BosId, EosId, PadId) = (found.Unknown, found.Bos, found.Eos, found.Pad);
@@ -58,6 +63,11 @@ public sealed class SentencePieceModel
 
     /// <summary>What the unknown piece decodes to.</summary>
     public string UnknownText { get; }
+
+    /// <summary>
+    /// SHA-256 over text, score and type of all pieces, in hexadecimal: which tokenizer made some ids, whether it lies in a <c>tokenizer.model</c> or in a GGUF file.
+    /// </summary>
+    public string Hash => _hash.Value;
 
     /// <summary>The piece of each byte, [256].</summary>
     internal ImmutableArray<int> ByteIds { get; }
@@ -110,12 +120,13 @@ public sealed class SentencePieceModel
 
     /// <summary>A model of these pieces, which lists the special ones by id (−1 for none).</summary>
     /// <param name="file">Where they come from, for messages.</param>
-    internal static SentencePieceModel Of(string file, ImmutableArray<SentencePiece> pieces, int unknownId, int bosId, int eosId, int padId)
+    /// <param name="trained">How they were learnt, where that is known.</param>
+    internal static SentencePieceModel Of(string file, ImmutableArray<SentencePiece> pieces, int unknownId, int bosId, int eosId, int padId, TokenizerTrainerOptions? trained = null)
     {
         string Text(int id) => id < 0 ? "" : pieces[id].Text;
         var settings = new SentencePieceSettings(file) { BosPiece = Text(bosId), EosPiece = Text(eosId), PadPiece = Text(padId) };
         return new SentencePieceModel(file, pieces, settings, SentencePieceSettings.Write(pieces.Length, [unknownId, bosId, eosId, padId],
-            [Text(unknownId), Text(bosId), Text(eosId), Text(padId)]));
+            [Text(unknownId), Text(bosId), Text(eosId), Text(padId)], trained));
     }
 
     /// <summary>The tokenizer inside a GGUF file.</summary>
@@ -139,6 +150,21 @@ public sealed class SentencePieceModel
         }
         model.Raw(_otherFields);
         return model.Written.ToArray();
+    }
+
+    private string ComputeHash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Span<byte> bytes = stackalloc byte[12 + 3 * LongestPiece];
+        foreach ((string text, float score, PieceType type) in Pieces)
+        {
+            int length = Encoding.UTF8.GetBytes(text, bytes[12..]);
+            BinaryPrimitives.WriteInt32LittleEndian(bytes, length);
+            BinaryPrimitives.WriteSingleLittleEndian(bytes[4..], score);
+            BinaryPrimitives.WriteInt32LittleEndian(bytes[8..], (int)type);
+            hash.AppendData(bytes[..(12 + length)]);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static SentencePiece ReadPiece(string file, int id, ReadOnlySpan<byte> message, Span<char> characters)

@@ -84,11 +84,18 @@ internal sealed class SentencePieceSettings(string file)
     }
 
     /// <summary>Settings for a vocabulary that comes without: what Gemma's own tokenizer has. Ids and texts are of unknown, begin, end, padding.</summary>
-    public static byte[] Write(int vocabularySize, ReadOnlySpan<int> ids, ReadOnlySpan<string> texts)
+    public static byte[] Write(int vocabularySize, ReadOnlySpan<int> ids, ReadOnlySpan<string> texts, TokenizerTrainerOptions? trained)
     {
         ProtobufWriter model = new(), trainer = new(), normalizer = new();
         trainer.Int32(3, BytePairEncoding);
         trainer.Int32(4, vocabularySize);
+        if (trained is not null)
+        {
+            trainer.Float(10, trained.CharacterCoverage);
+            trainer.Int32(20, trained.MaxPieceLength);
+            trainer.Int32(25, trained.SplitDigits ? 1 : 0);
+            foreach (string piece in trained.UserDefined) trainer.String(31, piece.Replace(' ', SentencePiece.Space));
+        }
         trainer.Int32(35, 1);
         for (int i = 0; i < 4; i++) trainer.Int32(40 + i, ids[i]);
         for (int i = 0; i < 4; i++)

@@ -52,6 +52,15 @@ internal sealed class WordSplitter
         return new WordSplitter(cuts, matcher).With(matcher);
     }
 
+    /// <summary>For a vocabulary that is yet to be learnt: words end wherever two bytes may not stand side by side in a piece.</summary>
+    public static WordSplitter For(Func<byte, byte, bool> joins, PrefixMatcher matcher)
+    {
+        var cuts = new Cut[256 * 256];
+        for (int pair = 0; pair < cuts.Length; pair++)
+            if (pair >> 8 != Nothing && !joins((byte)(pair >> 8), (byte)pair)) cuts[pair] = Cut.Word;
+        return new WordSplitter(cuts, matcher).With(matcher);
+    }
+
     /// <summary>The same words between other user-defined pieces.</summary>
     public WordSplitter With(PrefixMatcher matcher)
     {
