@@ -21,6 +21,19 @@ internal static class ChildProgram
             for (var time = Stopwatch.StartNew(); time.Elapsed < TimeSpan.FromMinutes(1); args = [args[1], args[0], args[2]])
                 ModelConverter.Convert(args[0], args[2], new ConvertOptions { Force = true, Threads = 2 });
         },
+        // Writes a shard of one id, then of another, over and over.
+        ["tokens"] = args =>
+        {
+            var model = Gemma.Tokenization.SentencePieceModel.Load(args[1]);
+            int[] ids = new int[100_000];
+            for (var time = Stopwatch.StartNew(); time.Elapsed < TimeSpan.FromMinutes(1);)
+            {
+                Array.Fill(ids, ids[0] == 7 ? 8 : 7);
+                using var writer = TokenShardWriter.Create(args[0], model, TokenShardMarks.None, replace: true);
+                for (int document = 0; document < 20; document++) writer.Add(ids);
+                writer.Finish();
+            }
+        },
         // Packs a model and keeps that, over and over.
         ["keep"] = args =>
         {

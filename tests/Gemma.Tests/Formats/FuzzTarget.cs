@@ -15,6 +15,7 @@ internal abstract class FuzzTarget
         ["gguf"] = () => new GgufTarget(),
         ["config"] = () => new ConfigTarget(),
         ["generation"] = () => new GenerationTarget(),
+        ["tokens"] = () => new TokensTarget(),
     };
 
     public abstract byte[] Mutant(int seed);
@@ -232,6 +233,41 @@ internal abstract class FuzzTarget
             {
                 Assert.True(defaults is { Temperature: null or (>= 0 and <= 100), TopP: null or (>= 0 and <= 1), TopK: null or >= 0 });
                 Assert.NotEqual(default, (ImmutableArray<int>?)defaults.EosIds);
+            };
+        }
+    }
+
+    /// <summary>Without the comparison of hashes, which would refuse every mutant.</summary>
+    private sealed class TokensTarget : FuzzTarget
+    {
+        private readonly byte[] _file = FileOf("a.tokens", path =>
+        {
+            using var writer = TokenShardWriter.Create(path, Tokenization.Vocabularies.Tiny.Model, TokenShardMarks.Begin);
+            var random = new Random(1);
+            for (int document = 0; document < 40; document++) writer.Add([.. Enumerable.Range(0, random.Next(1, 30)).Select(_ => random.Next(4096))]);
+            writer.Finish();
+        });
+
+        public override byte[] Mutant(int seed) => new Mutator(seed).Mutate(_file, seed % 3 == 0 ? _file.Length : TokenShardHeader.Length);
+
+        public override Action Open(byte[] mutant)
+        {
+            var shard = TokenShard.Of(MappedFile.Of("mutant", mutant), verify: false);
+            return () =>
+            {
+                using (shard)
+                {
+                    long tokens = 0;
+                    for (long document = 0; document < shard.DocumentCount; document++)
+                    {
+                        int[] ids = new int[shard.Length(document)];
+                        Assert.Equal(tokens, shard.Start(document));
+                        shard.Read(tokens, ids);
+                        Assert.All(ids, id => Assert.InRange(id, 0, shard.VocabularySize - 1));
+                        tokens += ids.Length;
+                    }
+                    Assert.Equal(shard.TokenCount, tokens);
+                }
             };
         }
     }
