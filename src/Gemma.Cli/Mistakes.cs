@@ -11,7 +11,7 @@ internal static partial class Mistakes
     public static void Check(ParseResult flags)
     {
         Command command = flags.CommandResult.Command;
-        string help = command is RootCommand ? "see gemma --help" : $"see gemma {command.Name} --help";
+        string help = $"see gemma {Words(command)}--help";
         if (FindUnknownFlag(flags) is string flag)
         {
             IEnumerable<string> known = command.Options.Concat(flags.RootCommandResult.Command.Options).SelectMany(option => (string[])[option.Name, .. option.Aliases]);
@@ -19,10 +19,14 @@ internal static partial class Mistakes
             throw new UsageException($"{name}: there is no such flag{Spelling.Suggest(name, known)}; {help} (a text that begins with a dash goes after --)");
         }
         if (flags.Errors.Count == 0) return;
-        if (command is RootCommand && flags.UnmatchedTokens is [string verb, ..])
+        if (command is VerbGroup && flags.UnmatchedTokens.Count == 0) return; // which says itself what is missing
+        if (command is RootCommand or VerbGroup && flags.UnmatchedTokens is [string verb, ..])
             throw new UsageException($"{verb}: there is no such verb{Spelling.Suggest(verb, command.Subcommands.Select(known => known.Name))}; {help}");
         throw new UsageException($"{flags.Errors[0].Message.TrimEnd('.')}; {help}");
     }
+
+    /// <summary>The words that name a verb, each with a space after it.</summary>
+    private static string Words(Command command) => command is RootCommand ? "" : Words(command.Parents.OfType<Command>().First()) + command.Name + " ";
 
     /// <summary>
     /// The parser takes a flag it does not know for an argument where it can, and a misspelt flag would become part of the prompt. Only what follows a

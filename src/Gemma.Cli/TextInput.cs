@@ -6,7 +6,7 @@ namespace Gemma.Cli;
 /// <summary>Text from a file or from standard input: UTF-8, or an error that says where it is not.</summary>
 internal static class TextInput
 {
-    private const string StandardInput = "-";
+    public const string StandardInput = "-";
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 

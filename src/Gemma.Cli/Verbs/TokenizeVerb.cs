@@ -3,6 +3,7 @@ using System.Buffers.Text;
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Gemma.Data;
 using Gemma.Tokenization;
 using Spectre.Console;
 

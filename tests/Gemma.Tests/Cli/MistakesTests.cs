@@ -32,17 +32,27 @@ public sealed class MistakesTests : IDisposable
     [InlineData("quantize . out.gguf --type q5", "q8_0, q6_k, q4_k, q4_0")]
     [InlineData("quantize . out --type q8", ".gguf")]
     [InlineData("pull nowhere", "nowhere", "google/gemma-1.1-2b-it")]
+    [InlineData("tokenizer", "expected train after it", "gemma tokenizer --help")]
+    [InlineData("tokenizer tran x", "tran: there is no such verb", "did you mean train", "gemma tokenizer --help")]
+    [InlineData("tokenizer train", "gemma tokenizer train --help")]
+    [InlineData("tokenizer train x --vocab-size many", "many", "gemma tokenizer train --help")]
+    [InlineData("tokenizer train nowhere.txt --vocab-size 500", "nowhere.txt: no such file")]
+    [InlineData("data", "expected tokenize after it", "gemma data --help")]
+    [InlineData("data tokenize . --split word -o out", "file, blank or line", "'word'")]
+    [InlineData("data tokenize . -o out", "expected files that end in .txt")]
+    [InlineData("data tokenize x --format yaml -o out", "yaml", "gemma data tokenize --help")]
     public void A_wrong_request_is_exit_code_2(string line, params string[] parts) => _gemma.Run(line.Split(' ')).AssertFails(2, parts);
 
     [Theory]
-    [InlineData("run", "chat", "pull", "list", "show", "rm", "convert", "quantize", "tokenize", "embed", "score", "logits", "bench", "doctor")]
+    [InlineData("run", "chat", "pull", "list", "show", "rm", "convert", "quantize", "tokenize", "tokenizer", "tokenizer train", "data", "data tokenize", "embed", "score", "logits", "bench", "doctor")]
     public void Every_verb_helps_with_its_flags_and_an_example_as_the_documentation_shows(params string[] verbs)
     {
         string all = _gemma.Run().AssertWorks().Output, page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "cli.md"));
         Parallel.ForEach(verbs, verb =>
         {
-            string help = _gemma.Run(verb, "--help").AssertWorks().Output;
-            Assert.Contains($"\n  {verb} ", all, StringComparison.Ordinal);
+            string[] words = verb.Split(' ');
+            string help = _gemma.Run([.. words, "--help"]).AssertWorks().Output;
+            Assert.Contains($"\n  {words[^1]} ", words.Length == 1 ? all : _gemma.Run([.. words[..^1], "--help"]).Output, StringComparison.Ordinal);
             Assert.Contains($"Usage:\n  gemma {verb}", help, StringComparison.Ordinal);
             Assert.Contains("--json ", help, StringComparison.Ordinal);
             Assert.Contains("--quiet ", help, StringComparison.Ordinal);

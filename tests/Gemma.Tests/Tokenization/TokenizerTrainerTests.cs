@@ -22,7 +22,7 @@ public class TokenizerTrainerTests
         SentencePieceModel? model = TrainWithMerges(string.Join('\n', lines), options, expected.Count);
         Assert.Equal(expected, Learnt(model!, expected.Count));
         if (expected.Count < 40) Assert.Null(TrainWithMerges(string.Join('\n', lines), options, expected.Count + 1));
-    }, iter: 300);
+    }, iter: 150);
 
     [Fact]
     public void Text_comes_back_from_its_ids() => Gen.Select(Line.Array[1, 12], Line).Sample((lines, text) =>

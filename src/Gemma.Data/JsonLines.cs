@@ -3,49 +3,13 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 
-namespace Gemma.Cli;
+namespace Gemma.Data;
 
-/// <summary>Objects of one line each, read from a stream as fast as they come; what is wrong with one is said with the number of its line.</summary>
-internal sealed class JsonLines(Stream stream, string name)
+/// <summary>Objects of one line each; what is wrong with one is said with the number of its line.</summary>
+/// <param name="stream">Where they come from.</param>
+/// <param name="name">What messages call it.</param>
+internal sealed class JsonLines(Stream stream, string name) : LineReader(stream, name)
 {
-    private const int FirstBuffer = 1 << 16, LongestLine = 1 << 30;
-
-    private byte[] _buffer = new byte[FirstBuffer];
-    private int _start, _end;
-    private bool _ended;
-
-    /// <summary>Number of the line that was read last, from 1.</summary>
-    public long Number { get; private set; }
-
-    /// <summary>Called before a wait for more input: what a program at the other end waits for must be on its way.</summary>
-    public Action? BeforeWait { get; init; }
-
-    /// <summary>The next line without its line break; false at the end. Valid until the next call.</summary>
-    public bool TryRead(out ReadOnlySpan<byte> line)
-    {
-        int searched = _start;
-        while (true)
-        {
-            int end = _buffer.AsSpan(searched, _end - searched).IndexOf((byte)'\n');
-            if (end >= 0 || (_ended && _end > _start))
-            {
-                int stop = end >= 0 ? searched + end : _end;
-                line = _buffer.AsSpan(_start, stop - _start);
-                _start = end >= 0 ? stop + 1 : stop;
-                if (Number++ == 0 && line.StartsWith("\uFEFF"u8)) line = line[3..];
-                return true;
-            }
-            if (_ended)
-            {
-                line = default;
-                return false;
-            }
-            int kept = _end - _start;
-            Fill();
-            searched = _start + kept;
-        }
-    }
-
     /// <summary>A string of the line's object. Half of a surrogate pair, which JSON can spell, becomes U+FFFD.</summary>
     public string ReadText(ReadOnlySpan<byte> line, ReadOnlySpan<byte> field)
     {
@@ -104,31 +68,13 @@ internal sealed class JsonLines(Stream stream, string name)
         }
     }
 
-    public GemmaException Wrong(string expected, string found) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"{name}, line {Number}: expected {expected}, found {found}; correct the line"));
+    public BadRowException Wrong(string expected, string found) => new(Name, "line", Number, expected, found);
 
-    private GemmaException Wrong(ReadOnlySpan<byte> field, string found) => Wrong($"an object such as {(field.SequenceEqual("ids"u8) ? "{\"ids\": [2, 17]}" : "{\"text\": \"…\"}")}", found);
+    private BadRowException Wrong(ReadOnlySpan<byte> field, string found) =>
+        Wrong($"an object such as {(field.SequenceEqual("ids"u8) ? "{\"ids\": [2, 17]}" : $"{{\"{Encoding.UTF8.GetString(field)}\": \"…\"}}")}", found);
 
     private static string Describe(ReadOnlySpan<byte> line, JsonException failure) => line.Trim(" \r\t"u8).IsEmpty ? "an empty line"
         : string.Create(CultureInfo.InvariantCulture, $"a mistake at byte {(failure.BytePositionInLine ?? 0) + 1}");
-
-    private void Fill()
-    {
-        BeforeWait?.Invoke();
-        if (_start > 0)
-        {
-            _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
-            (_start, _end) = (0, _end - _start);
-        }
-        if (_end == _buffer.Length)
-        {
-            if (_buffer.Length >= LongestLine) throw new GemmaException(string.Create(CultureInfo.InvariantCulture, $"{name}, line {Number + 1}: longer than 1 GiB; split it"));
-            Array.Resize(ref _buffer, _buffer.Length * 2);
-        }
-        int count = stream.Read(_buffer, _end, _buffer.Length - _end);
-        _end += count;
-        _ended = count == 0;
-    }
 
     private static string Unescape(ref Utf8JsonReader reader)
     {
