@@ -4,7 +4,6 @@ using System.Text;
 using Gemma.Data;
 using Gemma.Tests.Formats;
 using Parquet;
-using Parquet.Schema;
 
 namespace Gemma.Tests.Data;
 
@@ -162,20 +161,7 @@ public sealed class DocumentReaderTests : IDisposable
         stream.Write(content);
     }
 
-    private async Task WriteParquet(string name, CompressionMethod compression, int groups, int rows)
-    {
-        DataField id = new DataField<int>("id"), body = new("body", typeof(string), isNullable: true);
-        await using FileStream file = File.Create(_temporary[name]);
-        await using ParquetWriter writer = await ParquetWriter.CreateAsync(new ParquetSchema(id, body), file, new ParquetOptions { CompressionMethod = compression });
-        for (int group = 0; group < groups; group++)
-        {
-            using ParquetRowGroupWriter part = writer.CreateRowGroup();
-            int[] ids = [.. Enumerable.Range(group * rows, rows)];
-            await part.WriteAsync<int>(id, ids);
-            await part.WriteAsync(body, [.. ids.Select(i => i % 10 == 0 ? null! : i % 10 == 1 ? "" : $"story {i} 日本")]);
-            part.CompleteValidate();
-        }
-    }
+    private Task WriteParquet(string name, CompressionMethod compression, int groups, int rows) => ParquetFiles.Write(_temporary[name], compression, groups, rows);
 
     private string Refused(string name, DocumentFormat format, string field = "text")
     {
