@@ -15,12 +15,12 @@ public enum LogitRows
 /// <param name="Start">First row in the batch.</param>
 /// <param name="Count">Rows.</param>
 /// <param name="FirstPosition">Position in its sequence of the first row.</param>
-/// <param name="Cache">The keys and values before and, after the pass, including these tokens.</param>
-public readonly record struct Segment(int Start, int Count, int FirstPosition, KvSequence Cache);
+/// <param name="Cache">The keys and values before and, after the pass, including these tokens; null for a whole document, as training reads them.</param>
+public readonly record struct Segment(int Start, int Count, int FirstPosition, KvSequence? Cache);
 
 /// <summary>
 /// Tokens of many sequences, each with its position and cache. Prefill, decode, continuous batching and scoring are the same call with different batches.
-/// Reused from step to step: <see cref="Clear"/>, then <see cref="Add"/>.
+/// Reused from step to step: <see cref="Clear"/>, then <see cref="Add(KvSequence, ReadOnlySpan{int}, LogitRows)"/>.
 /// </summary>
 public sealed class Batch
 {
@@ -55,6 +55,17 @@ public sealed class Batch
         ArgumentNullException.ThrowIfNull(cache);
         int first = cache.Length;
         cache.Reserve(tokens.Length);
+        Append(tokens, first, cache, logits);
+    }
+
+    /// <summary>
+    /// Adds a whole document that needs no cache: its tokens see each other and nothing else, and its positions begin at 0. For backends that keep no keys and
+    /// values, as training's.
+    /// </summary>
+    public void Add(ReadOnlySpan<int> document, LogitRows logits) => Append(document, 0, null, logits);
+
+    private void Append(ReadOnlySpan<int> tokens, int first, KvSequence? cache, LogitRows logits)
+    {
         _segments.Add(new Segment(_tokens.Count, tokens.Length, first, cache));
         for (int i = 0; i < tokens.Length; i++)
         {

@@ -35,6 +35,8 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
 
     public Matrix Run(Matrix qkv, Batch batch, in AttentionShape shape)
     {
+        foreach (Segment segment in batch.Segments)
+            if (segment.Cache is null) throw new UsageException("a document without a cache is for training: add the tokens with a KvSequence");
         Matrix result = arena.Allocate(qkv.Rows, shape.QueryWidth);
         Arena.Mark mark = arena.Save();
         var store = new StoreWork(qkv, batch, shape);
@@ -149,9 +151,9 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
 
         private void Store(Segment segment, int i)
         {
-            KvCache cache = segment.Cache.Cache;
+            KvCache cache = segment.Cache!.Cache;
             int position = segment.FirstPosition + i, lane = position % PageTokens;
-            byte* keys = cache.Page(segment.Cache.Pages[position / PageTokens]) + shape.Layer * cache.LayerStride;
+            byte* keys = cache.Page(segment.Cache!.Pages[position / PageTokens]) + shape.Layer * cache.LayerStride;
             float* key = qkv.RowPointer(segment.Start + i) + shape.QueryWidth, value = key + shape.KeyValueWidth;
             for (int head = 0; head < shape.KeyValueHeadCount; head++, keys += cache.HeadStride, key += shape.HeadDimension, value += shape.HeadDimension)
             {
@@ -217,7 +219,7 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
         {
             Segment segment = batch.Segments[task.Segment];
             int dimension = shape.HeadDimension, rows = task.Count * Group(shape), firstPosition = segment.FirstPosition + task.FirstRow - segment.Start;
-            Product product = attention.ProductWith(segment.Cache.Cache.Type, dimension);
+            Product product = attention.ProductWith(segment.Cache!.Cache.Type, dimension);
             GatherQueries(task, product, memory.Queries);
             float* whole = memory.Whole, wholeState = memory.WholeState;
             if (task.Partial != 0)
@@ -273,7 +275,7 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
                 }
                 for (int page = first; page < end; page++)
                 {
-                    byte* values = Keys(segment, task, page) + segment.Cache.Cache.ValueOffset;
+                    byte* values = Keys(segment, task, page) + segment.Cache!.Cache.ValueOffset;
                     product.Weigh(values, product.Weights(memory) + (page - block) * product.PageBytes, rows, memory.Product);
                     for (nint row = 0; row < rows; row++)
                     {
@@ -286,8 +288,8 @@ internal sealed unsafe class PagedAttention(CpuKernels kernels, ThreadTeam team,
 
         private readonly byte* Keys(Segment segment, in Task task, int page)
         {
-            KvCache cache = segment.Cache.Cache;
-            return cache.Page(segment.Cache.Pages[page]) + shape.Layer * cache.LayerStride + task.KeyHead * cache.HeadStride;
+            KvCache cache = segment.Cache!.Cache;
+            return cache.Page(segment.Cache!.Pages[page]) + shape.Layer * cache.LayerStride + task.KeyHead * cache.HeadStride;
         }
     }
 

@@ -98,7 +98,7 @@ internal sealed class ReferenceBackend(GemmaConfig config) : IBackend<Real>
         var result = new Real(qkv.Rows, shape.QueryWidth);
         foreach (Segment segment in batch.Segments)
         {
-            if (!_cache.TryGetValue((segment.Cache, shape.Layer), out var seen)) _cache[(segment.Cache, shape.Layer)] = seen = [];
+            List<(double[] Key, double[] Value)> seen = Seen(segment.Cache, shape.Layer);
             for (int i = 0; i < segment.Count; i++)
             {
                 ReadOnlySpan<double> row = qkv.Row(segment.Start + i);
@@ -124,6 +124,13 @@ internal sealed class ReferenceBackend(GemmaConfig config) : IBackend<Real>
             }
         }
         return result;
+    }
+
+    private List<(double[] Key, double[] Value)> Seen(KvSequence? cache, int layer)
+    {
+        if (cache is null) return [];
+        if (!_cache.TryGetValue((cache, layer), out List<(double[] Key, double[] Value)>? seen)) _cache[(cache, layer)] = seen = [];
+        return seen;
     }
 
     public Real Add(Real x, Real y) => new(x.Rows, x.Columns, [.. x.Values.Zip(y.Values, (a, b) => a + b)]);

@@ -58,7 +58,7 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
         TileSet q4K = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new Q4KTile(assembler, rows, panels, isFirst));
         TileSet q6K = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new Q6KTile(assembler, rows, panels, isFirst));
         TileSet? bFloat16 = Cpuid.HasBFloat16
-            ? TileSet.Write(assembler, BFloat16Tile.MostSums, (rows, panels, isFirst) => new BFloat16Tile(assembler, rows, panels, isFirst)) : null;
+            ? TileSet.Write(assembler, DenseTile.MostSums, (rows, panels, isFirst) => new DenseTile(assembler, rows, panels, isFirst)) : null;
         ExecutableMemory? memory = place(assembler.Code, out refusal);
         if (memory is null) return null;
         var kernels = new EmittedKernels(memory, q8, q4, q4K, q6K, bFloat16);
@@ -95,7 +95,7 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
         // The kernels, and how many k and bytes of a row one of their steps is.
         (TileSet tiles, int stepColumns, int rowStepBytes) = type switch
         {
-            WeightType.BF16 => (_bFloat16!, 2, BFloat16Tile.StepBytes),
+            WeightType.BF16 => (_bFloat16!, 2, DenseTile.StepBytes),
             WeightType.Q8 => (_q8, 2 * PackedWeights.Block, EmittedRow.StepBytes),
             WeightType.Q4 => (_q4, 2 * PackedWeights.Block, EmittedRow.StepBytes),
             _ => (type == WeightType.Q4_K ? _q4K : _q6K, PackedWeights.SuperBlock, 8 * SuperBlockRow.RecordBytes(type)),

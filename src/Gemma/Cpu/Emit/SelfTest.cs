@@ -7,7 +7,7 @@ namespace Gemma.Cpu.Emit;
 /// <summary>Emitted kernels against the scalar twin before they are used: every tile once, with whole numbers, whose sums are exact.</summary>
 internal static unsafe class SelfTest
 {
-    private const int Columns = 256, Outputs = 2 * PackedWeights.PanelRows, MostRows = BFloat16Tile.MostSums;
+    private const int Columns = 256, Outputs = 2 * PackedWeights.PanelRows, MostRows = DenseTile.MostSums;
 
     /// <summary>Null, or the first difference.</summary>
     public static string? Run(CpuKernels kernels)

@@ -1,14 +1,20 @@
 namespace Gemma.Cpu.Emit;
 
-/// <summary>bf16 panels times bf16 rows with vdpbf16ps, summed in fp32 in ascending order of k. A step is two k.</summary>
-internal sealed class BFloat16Tile(Assembler assembler, int rows, int panels, bool isFirst) : TileWriter(assembler, rows, panels, isFirst)
+/// <summary>
+/// bf16 panels times bf16 rows with vdpbf16ps, or fp32 ones with vfmadd231ps, summed in fp32 in ascending order of k. A step is one 32-bit value of a row: two k of
+/// bf16 or one of fp32.
+/// </summary>
+internal sealed class DenseTile(Assembler assembler, int rows, int panels, bool isFirst, bool isBFloat16 = true) : TileWriter(assembler, rows, panels, isFirst)
 {
     /// <summary>Rows times panels: they leave two registers for weights and one for activations.</summary>
     public const int MostSums = 24;
 
     public const int StepBytes = 4;
 
-    private const int Unrolled = 8, PanelStepBytes = 64;
+    /// <summary>Bytes of a panel's step.</summary>
+    public const int PanelStepBytes = 64;
+
+    private const int Unrolled = 8;
 
     private static readonly Zmm Value = new(28);
 
@@ -42,11 +48,16 @@ internal sealed class BFloat16Tile(Assembler assembler, int rows, int panels, bo
             Memory values = Row(row) + step * StepBytes;
             if (Panels == 1)
             {
-                Code.Vdpbf16ps(Sum(row, 0), Weights(0), values.Broadcast);
+                if (isBFloat16) Code.Vdpbf16ps(Sum(row, 0), Weights(0), values.Broadcast);
+                else Code.Vfmadd231ps(Sum(row, 0), Weights(0), values.Broadcast);
                 continue;
             }
             Code.Vpbroadcastd(Value, values);
-            for (int panel = 0; panel < Panels; panel++) Code.Vdpbf16ps(Sum(row, panel), Weights(panel), Value);
+            for (int panel = 0; panel < Panels; panel++)
+            {
+                if (isBFloat16) Code.Vdpbf16ps(Sum(row, panel), Weights(panel), Value);
+                else Code.Vfmadd231ps(Sum(row, panel), Weights(panel), Value);
+            }
         }
     }
 

@@ -1,0 +1,39 @@
+using Gemma.Cpu;
+
+namespace Gemma.Training.Cpu;
+
+/// <summary>A row-major fp32 matrix in native memory: an activation, a gradient, or a view of a parameter.</summary>
+public sealed unsafe class DenseMatrix
+{
+    internal DenseMatrix(int rows, int columns, float* data)
+    {
+        Rows = rows;
+        Columns = columns;
+        Data = data;
+    }
+
+    internal DenseMatrix(NativeBuffer buffer) => Buffer = buffer;
+
+    public int Rows { get; internal set; }
+
+    public int Columns { get; internal set; }
+
+    internal float* Data { get; set; }
+
+    /// <summary>The pool's memory; null for a view.</summary>
+    internal NativeBuffer? Buffer { get; }
+
+    /// <summary>A parameter's values as products read them; null until they are first needed.</summary>
+    internal PackedParameter? Packed { get; set; }
+
+    internal long Count => (long)Rows * Columns;
+
+    /// <summary>One row. Valid until the matrix goes back to the backend.</summary>
+    public ReadOnlySpan<float> Row(int row)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)Rows);
+        return new(RowPointer(row), Columns);
+    }
+
+    internal float* RowPointer(int row) => Data + (nint)row * Columns;
+}
