@@ -18,7 +18,10 @@ public sealed class TrainingModel : IDisposable
     /// <param name="parameters">The parameters; whoever made them disposes of them, after this.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="UsageException">This processor lacks what the precision needs.</exception>
-    public TrainingModel(ParameterSet parameters, TrainingOptions? options = null)
+    public TrainingModel(ParameterSet parameters, TrainingOptions? options = null) : this(parameters, options, backend => backend) { }
+
+    /// <param name="wrap">Puts something between the tape and the backend, to measure.</param>
+    internal TrainingModel(ParameterSet parameters, TrainingOptions? options, Func<IGradientBackend<DenseMatrix>, IGradientBackend<DenseMatrix>> wrap)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         options ??= new TrainingOptions();
@@ -26,7 +29,7 @@ public sealed class TrainingModel : IDisposable
         Options = options;
         _config = parameters.Config;
         _backend = new CpuTrainingBackend(parameters, options.Precision, options.Threads);
-        _tape = new Tape<DenseMatrix>(_backend, options.RecomputeLayers);
+        _tape = new Tape<DenseMatrix>(wrap(_backend), options.RecomputeLayers);
         _weights = WeightsOf(parameters);
         _transformer = new Transformer<Variable<DenseMatrix>>(_config, _weights, _tape);
     }

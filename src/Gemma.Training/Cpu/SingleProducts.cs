@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Gemma.Cpu;
 using Gemma.Cpu.Emit;
 using Gemma.Cpu.Kernels;
@@ -61,6 +62,11 @@ internal sealed unsafe class SingleProducts(CpuKernels kernels, DenseTiles? tile
     public override void PanelOfColumns(float* x, nint stride, int k, int columns, byte* panel)
     {
         if (columns < PanelRows || Units(k) > k) new Span<float>(panel, Units(k) * PanelRows).Clear();
+        if (columns == PanelRows)
+        {
+            for (int i = 0; i < k; i++, x += stride, panel += PanelUnit) Vector512.Load(x).Store((float*)panel);
+            return;
+        }
         for (int i = 0; i < k; i++) new ReadOnlySpan<float>(x + i * stride, columns).CopyTo(new Span<float>(panel + (nint)i * PanelUnit, columns));
     }
 }
