@@ -8,8 +8,9 @@ using Gemma.Training.Cpu;
 namespace Gemma.Benchmarks;
 
 /// <summary>
-/// Training steps: <c>train [small|medium|large|all] [fp32|bf16|both] [seconds]</c>, forwards, backwards and AdamW, in tokens a second; GFLOP/s count
-/// 6 · parameters + 6 · layers · query width · length for each token, as the figures of other trainers do. <c>train tiles</c> measures what the products are made of.
+/// Training steps: <c>train [small|medium|large|all] [fp32|bf16|both] [seconds] [pieces]</c>, forwards, backwards and AdamW, in tokens a second, the documents of a
+/// step in one batch or in pieces; GFLOP/s count 6 · parameters + 6 · layers · query width · length for each token, as the figures of other trainers do.
+/// <c>train tiles</c> measures what the products are made of.
 /// </summary>
 internal static class TrainingSteps
 {
@@ -20,11 +21,17 @@ internal static class TrainingSteps
         ("large", Config(layers: 8, width: 384, heads: 6, headDimension: 64, feedForward: 1024, vocabulary: 8192), 512, 8),
     ];
 
+    private static readonly (int Rows, int Panels, int Units, bool Adds)[] Sides =
+    [
+        (12, 2, 128, false), (12, 2, 160, true), (96, 2, 128, false), (192, 24, 128, false), (192, 96, 128, false), (96, 16, 512, true), (48, 8, 32, false), (48, 4, 64, true),
+    ];
+
     public static int Run(string[] args)
     {
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         string name = args.ElementAtOrDefault(1) ?? "all", precision = args.ElementAtOrDefault(2) ?? "both";
         double seconds = double.Parse(args.ElementAtOrDefault(3) ?? "4", CultureInfo.InvariantCulture);
+        int pieces = int.Parse(args.ElementAtOrDefault(4) ?? "1", CultureInfo.InvariantCulture);
         Precision[] precisions = precision switch
         {
             "fp32" => [Precision.Float32],
@@ -34,7 +41,7 @@ internal static class TrainingSteps
         if (name == "tiles") return Tiles(precisions);
         foreach ((string Name, GemmaConfig Config, int Length, int Documents) entry in Cases)
             if (name == "all" || name == entry.Name)
-                foreach (Precision wanted in precisions) Measure(entry.Name, entry.Config, entry.Length, entry.Documents, wanted, seconds);
+                foreach (Precision wanted in precisions) Measure(entry.Name, entry.Config, entry.Length, entry.Documents, wanted, seconds, pieces);
         return 0;
     }
 
@@ -44,7 +51,7 @@ internal static class TrainingSteps
         foreach (Precision precision in precisions)
         {
             var products = ProductKernels.For(precision, CpuKernels.For(IsaSelection.Current));
-            foreach ((int rows, int panels, int units, bool adds) in ((int, int, int, bool)[])[(12, 2, 128, false), (12, 2, 160, true), (96, 2, 128, false), (192, 24, 128, false), (192, 96, 128, false), (96, 16, 512, true), (48, 8, 32, false), (48, 4, 64, true)])
+            foreach ((int rows, int panels, int units, bool adds) in Sides)
             {
                 nint rowBytes = ProductKernels.RowBytes(units), panelBytes = (nint)units * ProductKernels.PanelUnit;
                 using NativeBuffer left = new((nuint)(rows * rowBytes)), right = new((nuint)(panels * panelBytes)), sums = new((nuint)(rows * panels * 64));
@@ -63,7 +70,7 @@ internal static class TrainingSteps
         return 0;
     }
 
-    private static void Measure(string name, GemmaConfig config, int length, int documents, Precision precision, double seconds)
+    private static void Measure(string name, GemmaConfig config, int length, int documents, Precision precision, double seconds, int pieces)
     {
         using var parameters = new ParameterSet(config);
         parameters.Initialize(1);
@@ -71,10 +78,11 @@ internal static class TrainingSteps
         using var model = new TrainingModel(parameters, new TrainingOptions { Precision = precision }, backend => timed = new TimedGradients(backend));
         using var optimizer = new AdamW(parameters);
         var random = new Random(1);
-        var batch = new TrainingBatch();
+        TrainingBatch[] batches = [.. Enumerable.Range(0, pieces).Select(_ => new TrainingBatch())];
         for (int document = 0; document < documents; document++)
-            batch.Add([.. Enumerable.Range(0, length + 1).Select(_ => random.Next(config.VocabularySize))]);
-        var scale = (float)(1 / batch.Weight);
+            batches[document % pieces].Add([.. Enumerable.Range(0, length + 1).Select(_ => random.Next(config.VocabularySize))]);
+        var scale = (float)(1 / batches.Sum(batch => batch.Weight));
+        int tokens = documents * length;
         Loss loss = default;
         long inOptimizer = 0;
         for (int step = 0; step < 4; step++) Step();
@@ -90,14 +98,15 @@ internal static class TrainingSteps
         double median = times.Order().ElementAt(times.Count / 2), best = times.Min();
         double perToken = 6.0 * config.ParameterCount + 6.0 * config.LayerCount * config.QueryWidth * length;
         long held = model.ActivationBytes + 16 * parameters.Count;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{name,-7} {config.ParameterCount / 1e6:F2} M parameters, {documents} × {length}, {precision}: {batch.TokenCount / median:F0} tok/s (best {batch.TokenCount / best:F0}), {perToken * batch.TokenCount / median / 1e9:F0} GFLOP/s, {held / 1e6:F0} MB held, peak of the process {Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:F0} MB, loss {loss.Mean:F3}"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"        ms a step {1e3 * median:F0}: {timed.Describe(times.Count)}, optimizer {1e3 * inOptimizer / Stopwatch.Frequency / times.Count:F1}"));
+        string size = $"{name,-7} {config.ParameterCount / 1e6:F2} M parameters, {documents} × {length}{(pieces > 1 ? $" in {pieces} pieces" : "")}, {precision}";
+        Console.WriteLine($"{size}: {tokens / median:F0} tok/s (best {tokens / best:F0}), {perToken * tokens / median / 1e9:F0} GFLOP/s, {held / 1e6:F0} MB held, "
+            + $"peak of the process {Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:F0} MB, loss {loss.Mean:F3}");
+        Console.WriteLine($"        ms a step {1e3 * median:F0}: {timed.Describe(times.Count)}, optimizer {1e3 * inOptimizer / Stopwatch.Frequency / times.Count:F1}");
 
         void Step()
         {
-            loss = model.Step(batch, scale);
+            loss = default;
+            foreach (TrainingBatch batch in batches) loss += model.Step(batch, scale);
             long start = Stopwatch.GetTimestamp();
             optimizer.Step(1e-3f);
             inOptimizer += Stopwatch.GetTimestamp() - start;

@@ -46,11 +46,11 @@ internal static unsafe class AttentionGradientKernel
             TLanes score = TLanes.Load(scores + i), slope = one;
             if (softCap > 0)
             {
-                score = RowKernels.SoftCap(score, softCap);
+                score = Exponential.SoftCap(score, softCap);
                 TLanes tanh = TLanes.Multiply(score, inverse);
                 slope = TLanes.Subtract(one, TLanes.Multiply(tanh, tanh));
             }
-            TLanes weight = TLanes.Exp(TLanes.Subtract(score, TLanes.Load(logSums + i)));
+            TLanes weight = Exponential.Of(TLanes.Subtract(score, TLanes.Load(logSums + i)));
             TLanes gradient = TLanes.Multiply(weight, TLanes.Subtract(TLanes.Load(products + i), TLanes.Load(deltas + i)));
             if (softCap > 0) gradient = TLanes.Multiply(gradient, slope);
             if (i < first || i + Lanes > end)

@@ -35,8 +35,8 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
         _gradients = GradientKernels.For(kernels.Isa);
         _productKernels = ProductKernels.For(precision, kernels);
         Team = new ThreadTeam(threads);
-        _products = new MatrixProducts(_productKernels, kernels, Team);
-        _attention = new FlashAttention(_productKernels, kernels, Team);
+        _products = new MatrixProducts(_productKernels, _gradients, Team);
+        _attention = new FlashAttention(_productKernels, kernels, _gradients, Team);
         _attentionGradient = new FlashAttentionGradient(_productKernels, kernels, _gradients, Team);
         _loss = new HeadLoss(_products, _gradients);
     }

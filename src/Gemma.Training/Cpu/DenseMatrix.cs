@@ -1,5 +1,3 @@
-using Gemma.Cpu;
-
 namespace Gemma.Training.Cpu;
 
 /// <summary>A row-major fp32 matrix in native memory: an activation, a gradient, or a view of a parameter.</summary>
@@ -12,16 +10,14 @@ public sealed unsafe class DenseMatrix
         Data = data;
     }
 
-    internal DenseMatrix(NativeBuffer buffer) => Buffer = buffer;
-
     public int Rows { get; internal set; }
 
     public int Columns { get; internal set; }
 
     internal float* Data { get; set; }
 
-    /// <summary>The pool's memory; null for a view.</summary>
-    internal NativeBuffer? Buffer { get; }
+    /// <summary>Bytes of the pool that it has; 0 for a view.</summary>
+    internal long PieceBytes { get; set; }
 
     /// <summary>A parameter's values as products read them; null until they are first needed.</summary>
     internal PackedParameter? Packed { get; set; }

@@ -7,7 +7,7 @@ namespace Gemma.Training.Cpu;
 /// Causal attention within the documents of a batch, block by block, without a matrix of all scores (Dao et al., arXiv 2205.14135): what the backward pass needs of it
 /// is one number a head and token, the log of the sum of exponentials. A task is one head of one document.
 /// </summary>
-internal sealed unsafe class FlashAttention(ProductKernels products, CpuKernels kernels, ThreadTeam team) : IDisposable
+internal sealed unsafe class FlashAttention(ProductKernels products, CpuKernels kernels, GradientKernels gradients, ThreadTeam team) : IDisposable
 {
     private const int QueryRows = 48, KeyBlock = 128;
 
@@ -25,7 +25,7 @@ internal sealed unsafe class FlashAttention(ProductKernels products, CpuKernels 
         int longest = 0;
         foreach (Segment segment in batch.Segments) longest = Math.Max(longest, segment.Count);
         nint size = new Memory(products, null, longest, shape.HeadDimension).Size;
-        var work = new Work(products, kernels, qkv, batch, shape, result, logSums, _threads.Reserve(size * team.Count), size, longest);
+        var work = new Work(products, kernels, gradients, qkv, batch, shape, result, logSums, _threads.Reserve(size * team.Count), size, longest);
         team.Run(ref work);
     }
 
@@ -56,7 +56,7 @@ internal sealed unsafe class FlashAttention(ProductKernels products, CpuKernels 
         }
     }
 
-    private struct Work(ProductKernels products, CpuKernels kernels, DenseMatrix qkv, Batch batch, AttentionShape shape, DenseMatrix result, DenseMatrix? logSums, byte* scratch,
+    private struct Work(ProductKernels products, CpuKernels kernels, GradientKernels gradients, DenseMatrix qkv, Batch batch, AttentionShape shape, DenseMatrix result, DenseMatrix? logSums, byte* scratch,
         nint scratchSize, int longest) : IWork
     {
         private int _next;
@@ -92,7 +92,7 @@ internal sealed unsafe class FlashAttention(ProductKernels products, CpuKernels 
                     for (int row = 0; row < rows; row++)
                     {
                         int position = first + row, seen = shape.Window > 0 ? Math.Clamp(position - shape.Window + 1 - key, 0, width) : 0;
-                        float correction = kernels.Softmax(memory.Scores + row * KeyBlock, width, seen, Math.Clamp(position + 1 - key, 0, width), shape.SoftCap,
+                        float correction = gradients.Softmax(memory.Scores + row * KeyBlock, width, seen, Math.Clamp(position + 1 - key, 0, width), shape.SoftCap,
                             ref memory.Maxima[row], ref memory.Totals[row]);
                         float* sums = memory.Sums + (nint)row * dimension;
                         if (correction != 1) kernels.Scale(sums, correction, dimension, sums);

@@ -3,7 +3,7 @@ using Gemma.Cpu.Kernels;
 
 namespace Gemma.Training.Cpu;
 
-/// <summary>The gradients of the operations on rows, of one tier. The scalar tier is the twin the others are tested against; n is a multiple of 16 but for logits.</summary>
+/// <summary>What training computes on rows beside products, forwards and backwards, of one tier. The scalar tier is the twin the others are tested against; n is a multiple of 16 but for logits.</summary>
 internal abstract unsafe class GradientKernels
 {
     public static GradientKernels For(Isa isa) => isa switch
@@ -46,6 +46,12 @@ internal abstract unsafe class GradientKernels
     /// </summary>
     public abstract void Attention(float* scores, float* products, float* logSums, float* deltas, int count, int first, int end, float softCap);
 
+    /// <summary>A step of the forward pass's softmax (<see cref="SoftmaxKernel.Scalar"/>).</summary>
+    public abstract float Softmax(float* scores, int count, int first, int end, float softCap, ref float maximum, ref float sum);
+
+    /// <summary>gelu_tanh(gate) · up.</summary>
+    public abstract void Gate(float* gate, float* up, int n, float* result);
+
     public abstract float Dot(float* x, float* y, int n);
 }
 
@@ -64,6 +70,11 @@ internal sealed unsafe class ScalarGradients : GradientKernels
 
     public override void Attention(float* scores, float* products, float* logSums, float* deltas, int count, int first, int end, float softCap) =>
         AttentionGradientKernel.Scalar(scores, products, logSums, deltas, count, first, end, softCap);
+
+    public override float Softmax(float* scores, int count, int first, int end, float softCap, ref float maximum, ref float sum) =>
+        SoftmaxKernel.Scalar(scores, count, first, end, softCap, ref maximum, ref sum);
+
+    public override void Gate(float* gate, float* up, int n, float* result) => RowKernels.GatedGeluScalar(gate, up, n, result);
 
     public override float Dot(float* x, float* y, int n)
     {
@@ -88,6 +99,11 @@ internal sealed unsafe class VectorGradients<TLanes> : GradientKernels where TLa
 
     public override void Attention(float* scores, float* products, float* logSums, float* deltas, int count, int first, int end, float softCap) =>
         AttentionGradientKernel.Vector<TLanes>(scores, products, logSums, deltas, count, first, end, softCap);
+
+    public override float Softmax(float* scores, int count, int first, int end, float softCap, ref float maximum, ref float sum) =>
+        SoftmaxStep.Vector<TLanes>(scores, count, first, end, softCap, ref maximum, ref sum);
+
+    public override void Gate(float* gate, float* up, int n, float* result) => RowGradients.Gate<TLanes>(gate, up, n, result);
 
     public override float Dot(float* x, float* y, int n)
     {

@@ -40,7 +40,7 @@ internal static unsafe class LossKernel
         for (int i = 0; i < whole; i += Lanes)
         {
             TLanes value = TLanes.Load(logits + i);
-            if (softCap > 0) TLanes.Store(value = RowKernels.SoftCap(value, softCap), logits + i);
+            if (softCap > 0) TLanes.Store(value = Exponential.SoftCap(value, softCap), logits + i);
             most = TLanes.Max(most, value);
         }
         float largest = TLanes.MaxLane(most);
@@ -55,7 +55,7 @@ internal static unsafe class LossKernel
         TLanes shift = TLanes.Broadcast(largest), sums = TLanes.Zero;
         for (int i = 0; i < whole; i += Lanes)
         {
-            TLanes exponential = TLanes.Exp(TLanes.Subtract(TLanes.Load(logits + i), shift));
+            TLanes exponential = Exponential.Of(TLanes.Subtract(TLanes.Load(logits + i), shift));
             if (!caps) TLanes.Store(exponential, logits + i);
             sums = TLanes.Add(sums, exponential);
         }
@@ -75,7 +75,7 @@ internal static unsafe class LossKernel
             if (caps)
             {
                 TLanes tanh = TLanes.Multiply(value, inverse);
-                value = TLanes.Multiply(TLanes.Exp(TLanes.Subtract(value, shift)), TLanes.Subtract(one, TLanes.Multiply(tanh, tanh)));
+                value = TLanes.Multiply(Exponential.Of(TLanes.Subtract(value, shift)), TLanes.Subtract(one, TLanes.Multiply(tanh, tanh)));
             }
             TLanes.Store(TLanes.Multiply(value, scale), logits + i);
         }

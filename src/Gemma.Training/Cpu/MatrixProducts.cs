@@ -1,5 +1,4 @@
 using Gemma.Cpu;
-using Gemma.Cpu.Kernels;
 
 namespace Gemma.Training.Cpu;
 
@@ -7,7 +6,7 @@ namespace Gemma.Training.Cpu;
 /// The three products of a linear map, shared out over a team. Threads share outputs, never a sum, and every sum runs in an order that does not depend on them: the
 /// bits are the same for any number of threads.
 /// </summary>
-internal sealed unsafe class MatrixProducts(ProductKernels products, CpuKernels kernels, ThreadTeam team) : IDisposable
+internal sealed unsafe class MatrixProducts(ProductKernels products, GradientKernels gradients, ThreadTeam team) : IDisposable
 {
     // Prepared rows of a block stay in the second-level cache while all panels pass by.
     private const int BlockBytes = 256 << 10, TileRows = 12, MostRows = 16 * TileRows;
@@ -31,7 +30,7 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, CpuKernels 
         int block = Math.Clamp((int)Math.Min(share, BlockBytes / rowBytes), 2 * TileRows, MostRows) / TileRows * TileRows;
         nint padded = result.Columns % ProductKernels.PanelRows == 0 ? 0 : (nint)panelCount * ProductKernels.PanelRows * sizeof(float) * block;
         nint size = block * rowBytes + padded;
-        var work = new LinearWork(products, kernels, x, panels, panelBytes, panelCount, result, adds, gated, block, _threads.Reserve(size * team.Count), size, block * rowBytes);
+        var work = new LinearWork(products, gradients, x, panels, panelBytes, panelCount, result, adds, gated, block, _threads.Reserve(size * team.Count), size, block * rowBytes);
         team.Run(ref work);
     }
 
@@ -64,7 +63,7 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, CpuKernels 
         _panels.Dispose();
     }
 
-    private struct LinearWork(ProductKernels products, CpuKernels kernels, DenseMatrix x, byte* panels, nint panelBytes, int panelCount, DenseMatrix result, bool adds,
+    private struct LinearWork(ProductKernels products, GradientKernels gradients, DenseMatrix x, byte* panels, nint panelBytes, int panelCount, DenseMatrix result, bool adds,
         DenseMatrix? gated, int block, byte* scratch, nint scratchSize, nint padding) : IWork
     {
         private int _next;
@@ -84,7 +83,7 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, CpuKernels 
                 for (int row = first; row < first + count; row++)
                 {
                     float* gate = result.RowPointer(row);
-                    kernels.GatedGelu(gate, gate + gated.Columns, gated.Columns, gated.RowPointer(row));
+                    gradients.Gate(gate, gate + gated.Columns, gated.Columns, gated.RowPointer(row));
                 }
             }
         }

@@ -69,11 +69,24 @@ internal static unsafe class RowGradients
         {
             TLanes x = TLanes.Load(gate + i), given = TLanes.Load(gradient + i), square = TLanes.Multiply(x, x);
             TLanes inner = TLanes.MultiplyAdd(TLanes.Multiply(square, x), cubic, x);
-            TLanes sigmoid = TLanes.Divide(one, TLanes.Add(one, TLanes.Exp(TLanes.Multiply(inner, scale))));
+            TLanes sigmoid = TLanes.Divide(one, TLanes.Add(one, Exponential.Of(TLanes.Multiply(inner, scale))));
             TLanes gelu = TLanes.Multiply(x, sigmoid);
             TLanes bend = TLanes.Multiply(TLanes.Multiply(gelu, TLanes.Subtract(one, sigmoid)), TLanes.Multiply(twice, TLanes.MultiplyAdd(cubic3, square, one)));
             TLanes.Store(TLanes.Multiply(TLanes.Multiply(given, TLanes.Load(up + i)), TLanes.Add(sigmoid, bend)), gate + i);
             TLanes.Store(TLanes.Multiply(given, gelu), up + i);
+        }
+    }
+
+    /// <summary>gelu_tanh(gate) · up, as <see cref="RowKernels.GatedGeluScalar"/>.</summary>
+    public static void Gate<TLanes>(float* gate, float* up, int n, float* result) where TLanes : struct, ILanes<TLanes>
+    {
+        TLanes cubic = TLanes.Broadcast(GeluCubic), scale = TLanes.Broadcast(-2 * GeluScale), one = TLanes.Broadcast(1);
+        for (int i = 0; i < n; i += Lanes)
+        {
+            TLanes x = TLanes.Load(gate + i);
+            TLanes inner = TLanes.MultiplyAdd(TLanes.Multiply(TLanes.Multiply(x, x), x), cubic, x);
+            TLanes gelu = TLanes.Divide(x, TLanes.Add(one, Exponential.Of(TLanes.Multiply(inner, scale))));
+            TLanes.Store(TLanes.Multiply(gelu, TLanes.Load(up + i)), result + i);
         }
     }
 

@@ -77,6 +77,59 @@ public unsafe class GradientKernelTests
         }
     }
 
+    [Fact]
+    public void Softmax_agrees_with_the_twin()
+    {
+        foreach ((int first, int end) in ((int, int)[])[(0, 64), (0, 1), (17, 64), (5, 40), (16, 48), (63, 64), (30, 30)])
+        {
+            foreach (float cap in (float[])[0, 2])
+            {
+                foreach (float before in (float[])[float.NegativeInfinity, -1, 9])
+                {
+                    (float Maximum, float Sum, float Correction) expected = default;
+                    Compare([Random(64, 1, 5)], (kernels, x) =>
+                    {
+                        float maximum = before, sum = float.IsNegativeInfinity(before) ? 0 : 2.5f, correction = kernels.Softmax(x[0], 64, first, end, cap, ref maximum, ref sum);
+                        if (kernels is ScalarGradients) expected = (maximum, sum, correction);
+                        Assert.Equal(expected.Maximum, maximum, 1e-5f);
+                        Assert.Equal(expected.Sum, sum, 1e-5f * (1 + sum));
+                        Assert.Equal(expected.Correction, correction, 1e-5f);
+                    });
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Forward_gates_agree_with_the_twin()
+    {
+        foreach (int n in Lengths) Compare([Random(n, 1, 9), Random(n, 2), Random(n, 3)], (kernels, x) => kernels.Gate(x[0], x[1], n, x[2]));
+    }
+
+    [Fact]
+    public void Exponentials_are_right_to_two_units_and_keep_what_is_no_number()
+    {
+        float[] values = [.. Enumerable.Range(0, 1 << 16).Select(i => -86 + i * (174f / (1 << 16))), -1e30f, 1e30f, float.NegativeInfinity, float.PositiveInfinity, float.NaN, 0, -0f,
+            .. new float[9]];
+        Check<Lanes128>(Isa.Vector128);
+        Check<Lanes256>(Isa.Avx2);
+        Check<Lanes512>(Isa.Avx512);
+
+        void Check<TLanes>(Isa isa) where TLanes : struct, ILanes<TLanes>
+        {
+            if (isa > IsaSelection.Best) return;
+            using var memory = new Buffers();
+            float* x = memory.Floats(values);
+            for (int i = 0; i < values.Length; i += 16) TLanes.Store(Exponential.Of(TLanes.Load(x + i)), x + i);
+            for (int i = 0; i < values.Length; i++)
+            {
+                double expected = Math.Exp(Math.Clamp((double)values[i], -86, 88));
+                Assert.Equal(double.IsNaN(expected), float.IsNaN(x[i]));
+                if (!double.IsNaN(expected)) Assert.True(Math.Abs(x[i] - expected) <= 2.5e-7 * expected, FormattableString.Invariant($"e^{values[i]} is {expected}, found {x[i]}"));
+            }
+        }
+    }
+
     /// <summary>x · wᵀ, x · w and xᵀ · w, in every precision of every tier, of odd sizes too.</summary>
     [Fact]
     public void Products_are_those_of_the_definition()

@@ -33,6 +33,12 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 
     static abstract TSelf Max(TSelf x, TSelf y);
 
+    /// <summary>The second where one is NaN, as Max.</summary>
+    static abstract TSelf Min(TSelf x, TSelf y);
+
+    /// <summary>x · 2ⁿ, where n is in the low bits of the other, by adding it to the exponent; both x and the result are normal.</summary>
+    static abstract TSelf AddToExponent(TSelf x, TSelf n);
+
     /// <summary>x · y + z, fused where the hardware does it.</summary>
     static abstract TSelf MultiplyAdd(TSelf x, TSelf y, TSelf z);
 

@@ -70,6 +70,13 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     public static Lanes128 Max(Lanes128 x, Lanes128 y) => new(Vector128.MaxNative(x._a, y._a), Vector128.MaxNative(x._b, y._b), Vector128.MaxNative(x._c, y._c), Vector128.MaxNative(x._d, y._d));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 Min(Lanes128 x, Lanes128 y) => new(Vector128.MinNative(x._a, y._a), Vector128.MinNative(x._b, y._b), Vector128.MinNative(x._c, y._c), Vector128.MinNative(x._d, y._d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 AddToExponent(Lanes128 x, Lanes128 n) => new((x._a.AsInt32() + (n._a.AsInt32() << 23)).AsSingle(), (x._b.AsInt32() + (n._b.AsInt32() << 23)).AsSingle(),
+        (x._c.AsInt32() + (n._c.AsInt32() << 23)).AsSingle(), (x._d.AsInt32() + (n._d.AsInt32() << 23)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 MultiplyAdd(Lanes128 x, Lanes128 y, Lanes128 z) => new(Vector128.MultiplyAddEstimate(x._a, y._a, z._a), Vector128.MultiplyAddEstimate(x._b, y._b, z._b), Vector128.MultiplyAddEstimate(x._c, y._c, z._c), Vector128.MultiplyAddEstimate(x._d, y._d, z._d));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -64,6 +64,13 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
     public static Lanes256 Max(Lanes256 x, Lanes256 y) => new(Vector256.MaxNative(x._a, y._a), Vector256.MaxNative(x._b, y._b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Min(Lanes256 x, Lanes256 y) => new(Vector256.MinNative(x._a, y._a), Vector256.MinNative(x._b, y._b));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 AddToExponent(Lanes256 x, Lanes256 n) =>
+        new((x._a.AsInt32() + (n._a.AsInt32() << 23)).AsSingle(), (x._b.AsInt32() + (n._b.AsInt32() << 23)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 MultiplyAdd(Lanes256 x, Lanes256 y, Lanes256 z) => new(Vector256.MultiplyAddEstimate(x._a, y._a, z._a), Vector256.MultiplyAddEstimate(x._b, y._b, z._b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

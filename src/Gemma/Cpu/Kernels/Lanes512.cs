@@ -50,6 +50,12 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
     public static Lanes512 Max(Lanes512 x, Lanes512 y) => new(Vector512.MaxNative(x._a, y._a));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Min(Lanes512 x, Lanes512 y) => new(Vector512.MinNative(x._a, y._a));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 AddToExponent(Lanes512 x, Lanes512 n) => new((x._a.AsInt32() + (n._a.AsInt32() << 23)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 MultiplyAdd(Lanes512 x, Lanes512 y, Lanes512 z) => new(Vector512.MultiplyAddEstimate(x._a, y._a, z._a));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
