@@ -89,8 +89,9 @@ internal sealed unsafe class ThreadTeam : IDisposable
         int state = Interlocked.CompareExchange(ref _state, Working, Idle);
         ObjectDisposedException.ThrowIf(state == Disposed, this);
         if (state == Working) throw new InvalidOperationException("a thread team runs one piece of work at a time");
-        // The work is a local of some caller: it stays where it is until the last part is done.
-        _work = Unsafe.AsPointer(ref work);
+        // The caller's may lie on the heap (a lambda's local does), where a collection moves it: threads share one on this stack.
+        TWork shared = work;
+        _work = Unsafe.AsPointer(ref shared);
         _body = &Invoke<TWork>;
         _shared.Pending = _workers.Length;
         long round = _shared.Round + 1;
@@ -100,6 +101,7 @@ internal sealed unsafe class ThreadTeam : IDisposable
         for (int part = 1; part < Count; part++)
             if (TryBegin(part, round)) End(part);
         interrupted |= !TryJoin();
+        work = shared;
         Exception? failure = _failure;
         _failure = null;
         Volatile.Write(ref _state, Idle);

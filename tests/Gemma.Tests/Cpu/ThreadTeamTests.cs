@@ -20,6 +20,20 @@ public class ThreadTeamTests
         }
     }
 
+    /// <summary>Counts within itself.</summary>
+    private struct Tally : IWork
+    {
+        private int _parts;
+
+        public readonly int Parts => _parts;
+
+        public void Run(int part, int parts)
+        {
+            Thread.SpinWait(50);
+            Interlocked.Increment(ref _parts);
+        }
+    }
+
     private struct Nest(ThreadTeam team) : IWork
     {
         public readonly void Run(int part, int parts)
@@ -82,6 +96,30 @@ public class ThreadTeamTests
             team.Run(ref work);
             Assert.All(counts, count => Assert.Equal(1, count));
         }
+    }
+
+    [Fact]
+    public void Work_on_the_heap_may_be_moved_by_a_collection()
+    {
+        using var team = new ThreadTeam(2);
+        bool done = false;
+        var collector = new Thread(() =>
+        {
+            while (!Volatile.Read(ref done)) GC.Collect(1, GCCollectionMode.Forced, blocking: true, compacting: true);
+        });
+        collector.Start();
+        var garbage = new byte[1][];
+        int missing = 0;
+        for (int round = 0; round < 300; round++)
+        {
+            garbage[0] = new byte[500];
+            var work = new Tally[1];
+            team.Run(ref work[0]);
+            if (work[0].Parts != team.Count) missing++;
+        }
+        Volatile.Write(ref done, true);
+        collector.Join();
+        Assert.Equal(0, missing);
     }
 
     [Fact]

@@ -142,23 +142,30 @@ public class TrainingModelTests(ITestOutputHelper output)
             (int[] Tokens, float[] Weights)[] documents = TrainingCases.Documents(config, 17, Lengths);
             TrainingBatch batch = TrainingCases.Batch(documents);
             long[] before = new long[model.Threads], after = new long[model.Threads];
-            long bytes = 0;
-            for (int step = 0; step < 8; step++)
+            Steps(3);
+            long bytes = model.ActivationBytes;
+            // What a thread's first long wait for another allocates, whenever that is, it allocates once; what steps allocate they do each time.
+            for (int attempt = 0; attempt < 4; attempt++)
             {
-                if (step == 3)
-                {
-                    Count(model, before);
-                    bytes = model.ActivationBytes;
-                    Count(model, before);
-                }
-                batch.Clear();
-                foreach ((int[] tokens, float[] weights) in documents) batch.Add(tokens, weights);
-                model.Step(batch, 0.01f);
-                optimizer.Step(1e-3f);
+                Count(model, before);
+                Count(model, before);
+                Steps(5);
+                Count(model, after);
+                if (before.SequenceEqual(after)) break;
             }
-            Count(model, after);
             Assert.Equal(before, after);
             Assert.Equal(bytes, model.ActivationBytes);
+
+            void Steps(int count)
+            {
+                for (int step = 0; step < count; step++)
+                {
+                    batch.Clear();
+                    foreach ((int[] tokens, float[] weights) in documents) batch.Add(tokens, weights);
+                    model.Step(batch, 0.01f);
+                    optimizer.Step(1e-3f);
+                }
+            }
         }
     }
 
