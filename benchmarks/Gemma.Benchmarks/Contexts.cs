@@ -28,7 +28,7 @@ internal static class Contexts
         Console.WriteLine($"{type}, {model.Threads} threads, {model.Kernels}: {model.WeightBytes / 1e9:F2} GB of weights; "
             + $"a position has {position} bytes of keys and values, 4,096 have {4096 * position / 1e6:F1} MB; a token after them takes {4e-6 * config.LayerCount * config.HeadCount * config.HeadDimension * 4096:F0} MFLOP of attention");
         Decode(model, transformer, timed, cache);
-        for (int round = 0; round < 1; round++) Prefill(model, transformer, timed, cache);
+        Prefill(model, transformer, timed, cache);
         return 0;
     }
 
