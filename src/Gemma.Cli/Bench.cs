@@ -11,7 +11,7 @@ namespace Gemma.Cli;
 internal sealed record BenchPlan(int PromptTokens, int GeneratedTokens, int Batch, int Repeat)
 {
     /// <summary>A short run, after which the kernels are compiled and the memory is there.</summary>
-    public BenchPlan WarmUp => this with { PromptTokens = Math.Min(PromptTokens, 128), GeneratedTokens = Math.Min(GeneratedTokens, 8) };
+    public BenchPlan WarmUp => this with { PromptTokens = Math.Min(PromptTokens, 512), GeneratedTokens = Math.Min(GeneratedTokens, 8) };
 
     public BenchRun Run(GemmaModel model, CancellationToken cancellation)
     {

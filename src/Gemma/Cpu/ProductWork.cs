@@ -18,6 +18,9 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
     // Of these, a stretch of k stays in that cache.
     private const int MostRows = 768;
 
+    // Rows of a pair whose product goes through a tile of its own.
+    private const int TileRows = 36;
+
     private const int Width = 2 * PackedWeights.PanelRows;
 
     private int _next;
@@ -25,8 +28,8 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
     public void Run(int part, int parts)
     {
         int pairs = (weights.PanelCount + 1) / 2;
-        int block = !gated && kernels.PassesRowsOnce(weights.Type) ? MostRows : (int)Math.Clamp(CachedBytes / (long)stride, 24, 1 << 20) / 6 * 6;
-        float* tile = stackalloc float[24 * Width];
+        int block = !gated && kernels.PassesRowsOnce(weights.Type) ? MostRows : (int)Math.Clamp(CachedBytes / (long)stride, TileRows, 1 << 20) / TileRows * TileRows;
+        float* tile = stackalloc float[TileRows * Width];
         while (Take(pairs, out int first) is > 0 and int run)
         {
             for (int row = 0; row < rows; row += block)
@@ -62,9 +65,9 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
     {
         byte* panels = weights.Panel(2 * pair);
         int panelCount = Math.Min(2, weights.PanelCount - 2 * pair), wanted = Math.Min(Width, weights.Rows - pair * Width);
-        for (int done = 0; done < count; done += 24)
+        for (int left = (count + TileRows - 1) / TileRows, done = 0; left > 0; left--)
         {
-            int rowsNow = Math.Min(24, count - done);
+            int rowsNow = (count - done + left - 1) / left;
             kernels.Multiply(weights.Type, panels, weights.PanelBytes, panelCount, weights.PaddedColumns, x + (row + done) * stride, stride, rowsNow, tile, Width);
             for (int i = 0; i < rowsNow; i++)
             {
@@ -72,6 +75,7 @@ internal unsafe struct ProductWork(CpuKernels kernels, PackedWeights weights, by
                 if (gated) kernels.GatedGelu(product, product + PackedWeights.PanelRows, PackedWeights.PanelRows, destination + pair * PackedWeights.PanelRows);
                 else new ReadOnlySpan<float>(product, wanted).CopyTo(new Span<float>(destination + pair * Width, wanted));
             }
+            done += rowsNow;
         }
     }
 }

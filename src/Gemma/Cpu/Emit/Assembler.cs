@@ -131,11 +131,7 @@ internal sealed class Assembler
 
     public void Mov(Gp destination, Gp source) => General(0x89, source, destination);
 
-    public void Mov(Gp destination, Memory source)
-    {
-        Write((byte)(0x48 | (int)destination >> 3 << 2 | HighBit(source.Index) << 1 | HighBit(source.Base)), 0x8B);
-        WriteAddress((int)destination, source, 1);
-    }
+    public void Mov(Gp destination, Memory source) => General(0x8B, destination, source);
 
     public void Mov(Gp destination, int value)
     {
@@ -143,15 +139,13 @@ internal sealed class Assembler
         WriteInt(value);
     }
 
-    public void Lea(Gp destination, Memory address)
-    {
-        Write((byte)(0x48 | (int)destination >> 3 << 2 | HighBit(address.Index) << 1 | HighBit(address.Base)), 0x8D);
-        WriteAddress((int)destination, address, 1);
-    }
+    public void Lea(Gp destination, Memory address) => General(0x8D, destination, address);
 
     public void Add(Gp destination, Gp source) => General(0x01, source, destination);
 
     public void Add(Gp destination, int value) => General(0, destination, value);
+
+    public void Add(Gp destination, Memory source) => General(0x03, destination, source);
 
     public void Sub(Gp destination, int value) => General(5, destination, value);
 
@@ -196,6 +190,12 @@ internal sealed class Assembler
     private void Fill(int field, int target) => BinaryPrimitives.WriteInt32LittleEndian(_code.AsSpan(field), target - field - sizeof(int));
 
     private void General(byte opcode, Gp reg, Gp rm) => Write((byte)(0x48 | (int)reg >> 3 << 2 | (int)rm >> 3), opcode, ModRm(3, (int)reg, (int)rm));
+
+    private void General(byte opcode, Gp reg, Memory memory)
+    {
+        Write((byte)(0x48 | (int)reg >> 3 << 2 | HighBit(memory.Index) << 1 | HighBit(memory.Base)), opcode);
+        WriteAddress((int)reg, memory, 1);
+    }
 
     private void General(int operation, Gp register, int value)
     {

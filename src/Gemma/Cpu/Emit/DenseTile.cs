@@ -4,7 +4,8 @@ namespace Gemma.Cpu.Emit;
 /// bf16 panels times bf16 rows with vdpbf16ps, or fp32 ones with vfmadd231ps, summed in fp32 in ascending order of k. A step is one 32-bit value of a row: two k of
 /// bf16 or one of fp32.
 /// </summary>
-internal sealed class DenseTile(Assembler assembler, int rows, int panels, bool isFirst, bool isBFloat16 = true) : TileWriter(assembler, rows, panels, isFirst)
+internal sealed class DenseTile(Assembler assembler, int rows, int panels, bool isFirst, bool isBFloat16 = true, bool asksAhead = false)
+    : TileWriter(assembler, rows, panels, isFirst)
 {
     /// <summary>Rows times panels: they leave two registers for weights and one for activations.</summary>
     public const int MostSums = 24;
@@ -14,9 +15,12 @@ internal sealed class DenseTile(Assembler assembler, int rows, int panels, bool 
     /// <summary>Bytes of a panel's step.</summary>
     public const int PanelStepBytes = 64;
 
-    private const int Unrolled = 8;
+    /// <summary>Steps of a pass of the loop.</summary>
+    public const int Unrolled = 8;
 
     private static readonly Zmm Value = new(28);
+
+    protected override bool AsksAhead => asksAhead;
 
     protected override void WriteLoop()
     {
@@ -25,7 +29,12 @@ internal sealed class DenseTile(Assembler assembler, int rows, int panels, bool 
         Code.Js(tail);
         Code.Align();
         Code.Mark(loop);
-        for (int step = 0; step < Unrolled; step++) WriteStep(step);
+        for (int step = 0; step < Unrolled; step++)
+        {
+            WriteStep(step);
+            if (AsksAhead && step % 2 == 1) AskAhead(step / 2);
+        }
+        if (AsksAhead) AdvanceAhead();
         Advance(Unrolled * PanelStepBytes, Unrolled * StepBytes);
         Code.Sub(Steps, Unrolled);
         Code.Jns(loop);

@@ -11,8 +11,9 @@ internal delegate ExecutableMemory? CodePlacer(ReadOnlySpan<byte> code, out stri
 /// </summary>
 internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
 {
-    // A stretch of k whose weights, of two panels, stay in the first-level cache while all rows pass by.
-    private const int StretchBytes = 20 << 10;
+    // A stretch of k whose weights, of two panels, stay in the second-level cache while all rows pass by: a tile reads them in order, which that cache delivers in time,
+    // and long stretches save more in loads and stores of sums than the first-level cache would.
+    private const int StretchBytes = 128 << 10;
 
     // Rows that may stay in the second-level cache while two panels after two others are multiplied with them.
     private const int CachedBytes = 512 << 10;
@@ -58,7 +59,7 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
         TileSet q4K = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new Q4KTile(assembler, rows, panels, isFirst));
         TileSet q6K = TileSet.Write(assembler, IntegerTile.MostSums, (rows, panels, isFirst) => new Q6KTile(assembler, rows, panels, isFirst));
         TileSet? bFloat16 = Cpuid.HasBFloat16
-            ? TileSet.Write(assembler, DenseTile.MostSums, (rows, panels, isFirst) => new DenseTile(assembler, rows, panels, isFirst)) : null;
+            ? TileSet.Write(assembler, DenseTile.MostSums, (rows, panels, isFirst) => new DenseTile(assembler, rows, panels, isFirst, asksAhead: panels == 2 && !isFirst)) : null;
         ExecutableMemory? memory = place(assembler.Code, out refusal);
         if (memory is null) return null;
         var kernels = new EmittedKernels(memory, q8, q4, q4K, q6K, bFloat16);
@@ -118,7 +119,7 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
             return;
         }
         nint panelStepBytes = panelBytes / steps;
-        int stretch = rows <= tiles.MostRows(2) ? steps : (int)Math.Max(1, StretchBytes / (2 * panelStepBytes));
+        int stretch = rows <= tiles.MostRows(2) ? steps : (int)Math.Clamp(StretchBytes / (2 * panelStepBytes), 1, steps);
         // Rows that do not stay in the cache pass by once for all panels, a stretch at a time, and not for each two panels.
         int group = rows * stride > CachedBytes ? panelCount : 2;
         for (int first = 0; first < panelCount; first += group)
@@ -134,10 +135,21 @@ internal sealed unsafe class EmittedKernels : VectorKernels<Lanes512>
                     tile.Panels = panels + panel * panelBytes + step * panelStepBytes;
                     tile.Rows = x + (nint)step * rowStepBytes;
                     tile.Result = result + panel * PackedWeights.PanelRows;
-                    for (int left = (rows + mostRows - 1) / mostRows, row = 0; left > 0; left--)
+                    int count = (rows + mostRows - 1) / mostRows;
+                    bool asksAhead = isBFloat16 && panelsNow == 2 && count > 1;
+                    // The tiles after the first ask for what the first of the next stretch will read.
+                    nint aheadBytes = asksAhead ? stretch * panelStepBytes / (count - 1) : 0;
+                    if (asksAhead)
+                    {
+                        tile.AheadStepBytes = aheadBytes / Math.Max(1, stretch / DenseTile.Unrolled);
+                        tile.Ahead = panel + 2 < end ? tile.Panels + 2 * panelBytes
+                            : step + stretch < steps ? panels + first * panelBytes + (step + stretch) * panelStepBytes : panels + end * panelBytes;
+                    }
+                    for (int left = count, row = 0; left > 0; left--)
                     {
                         int height = (rows - row + left - 1) / left;
                         Call(tiles, height, panelsNow, row == 0, tile);
+                        if (row > 0) tile.Ahead += aheadBytes;
                         row += height;
                         tile.Rows += height * stride;
                         tile.Result += height * resultStride;

@@ -7,7 +7,7 @@ namespace Gemma.Cpu.Emit;
 internal unsafe struct Tile
 {
     public const int PanelsOffset = 0, PanelBytesOffset = 8, RowsOffset = 16, RowBytesOffset = 24, ResultOffset = 32, ResultBytesOffset = 40, StepsOffset = 48,
-        ContinuesOffset = 56;
+        ContinuesOffset = 56, AheadOffset = 64, AheadStepBytesOffset = 72;
 
     /// <summary>Where the stretch starts in the first panel.</summary>
     public byte* Panels;
@@ -29,4 +29,10 @@ internal unsafe struct Tile
 
     /// <summary>Not 0: the result holds the sums of the stretches before this one, and they go on.</summary>
     public nint Continues;
+
+    /// <summary>What of the first panel a later stretch will read and this tile asks for.</summary>
+    public byte* Ahead;
+
+    /// <summary>Bytes from what one pass of the loop asks for to what the next does.</summary>
+    public nint AheadStepBytes;
 }

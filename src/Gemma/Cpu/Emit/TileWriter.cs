@@ -9,7 +9,7 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels, bo
     // One base register reaches six rows: multiples 0, 1, 2, 4 of the distance by scaling it, 3 and 5 through registers of their own.
     protected const int RowsPerBase = 6;
     private const int BytesAhead = 8192;
-    private const Gp Arguments = Gp.Rdi, Panel = Gp.Rax, PanelDistance = Gp.Rdx, FirstRow = Gp.Rsi, SeventhRow = Gp.R11;
+    private const Gp Arguments = Gp.Rdi, Panel = Gp.Rax, PanelDistance = Gp.Rdx, FirstRow = Gp.Rsi, SeventhRow = Gp.R11, Ahead = Gp.Rbx;
     private const Gp Distance = Gp.R8, Distance3 = Gp.R9, Distance5 = Gp.R10;
 
     protected const Gp Steps = Gp.Rcx;
@@ -37,7 +37,13 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels, bo
         assembler.Mov(Panel, new Memory(Arguments, Tile.PanelsOffset));
         assembler.Mov(PanelDistance, new Memory(Arguments, Tile.PanelBytesOffset));
         assembler.Mov(Steps, new Memory(Arguments, Tile.StepsOffset));
+        if (AsksAhead)
+        {
+            assembler.Push(Ahead);
+            assembler.Mov(Ahead, new Memory(Arguments, Tile.AheadOffset));
+        }
         WriteLoop();
+        if (AsksAhead) assembler.Pop(Ahead);
         PointAtRows(Tile.ResultOffset, Tile.ResultBytesOffset);
         ForEachSum((row, panel) => assembler.Vmovups(Row(row) + panel * 64, Sum(row, panel)));
         assembler.Vzeroupper();
@@ -79,6 +85,19 @@ internal abstract class TileWriter(Assembler assembler, int rows, int panels, bo
     /// little ahead by itself, and the hardware's prefetch stops at each 4 KiB. A single row goes on fast enough: asking would only cost.
     /// </summary>
     protected virtual bool Prefetches => isFirst && rows > 1;
+
+    /// <summary>
+    /// Whether each of several tiles asks for its share of the weights that come next, so that memory is busy all the time and not only while the first tile computes.
+    /// </summary>
+    protected virtual bool AsksAhead => false;
+
+    /// <summary>Asks for some lines of each panel at the place that goes forward with <see cref="AdvanceAhead"/>.</summary>
+    protected void AskAhead(int line)
+    {
+        for (int panel = 0; panel < panels; panel++) assembler.Prefetcht0(new Memory(Ahead, line * 64, panel == 0 ? null : PanelDistance));
+    }
+
+    protected void AdvanceAhead() => assembler.Add(Ahead, new Memory(Arguments, Tile.AheadStepBytesOffset));
 
     protected static Memory PanelAt(int panel) => new(Panel, Index: panel == 0 ? null : PanelDistance);
 

@@ -70,6 +70,7 @@ public class AssemblerTests
         Check($"mov {a},{Show(memory)}", code => code.Mov(x, memory));
         Check($"mov {a},{immediate}", code => code.Mov(x, value));
         Check($"lea {a},{Show(memory)}", code => code.Lea(x, memory));
+        Check($"add {a},{Show(memory)}", code => code.Add(x, memory));
         Check($"add {a},{b}", code => code.Add(x, y));
         Check($"add {a},{immediate}", code => code.Add(x, value));
         Check($"sub {a},{immediate}", code => code.Sub(x, value));
