@@ -16,6 +16,9 @@ public sealed unsafe class Parameter
     /// <summary>Names, shape and use.</summary>
     public TensorSpec Spec { get; }
 
+    /// <summary>Its name in safetensors files, by which checkpoints and reports know it; no other parameter of the set has it.</summary>
+    public string Name => Spec.HuggingFaceName;
+
     /// <summary>Where it begins in the flat buffers, in numbers.</summary>
     public long Offset { get; }
 

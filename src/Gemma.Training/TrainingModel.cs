@@ -36,6 +36,9 @@ public sealed class TrainingModel : IDisposable
 
     public ParameterSet Parameters { get; }
 
+    /// <summary>What an optimizer moves and a checkpoint keeps: all parameters here.</summary>
+    public ParameterSet Trained => Parameters;
+
     public TrainingOptions Options { get; }
 
     /// <summary>Bytes of activations, their gradients and scratch that are held: the most that any step needed.</summary>
