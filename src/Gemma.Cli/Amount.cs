@@ -29,6 +29,14 @@ internal static class Amount
     /// <summary>"350 ms", "1.24 s".</summary>
     public static string Seconds(double seconds) => seconds < 1 ? Invariant($"{Significant(seconds * 1000)} ms") : Invariant($"{Significant(seconds)} s");
 
+    /// <summary>"8.10 s", "12 min 5 s", "1 h 44 min".</summary>
+    public static string Duration(TimeSpan time) => time switch
+    {
+        { TotalMinutes: < 1 } => Seconds(time.TotalSeconds),
+        { TotalHours: < 1 } => Invariant($"{time.Minutes} min {time.Seconds} s"),
+        _ => Invariant($"{(int)time.TotalHours} h {time.Minutes} min"),
+    };
+
     /// <summary>Three digits, as many as a measurement deserves.</summary>
     private static string Significant(double value) => Math.Abs(value) switch
     {

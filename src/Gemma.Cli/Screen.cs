@@ -22,7 +22,9 @@ internal sealed class Screen : IDisposable
 
     private readonly StandardOutput _stream = new();
     private readonly StreamWriter _error = new(Console.OpenStandardError(), Utf8, 256) { AutoFlush = true, NewLine = "\n" };
+    private readonly Lock _errorLock = new();
     private IAnsiConsole? _errorConsole;
+    private int _statusLength;
 
     public Screen(bool json, bool quiet, bool verbose)
     {
@@ -75,6 +77,32 @@ internal sealed class Screen : IDisposable
     public void Warn(string line) => ToError(line, new Style(Color.Yellow), "warning: ");
 
     public void Error(string line) => ToError(line, new Style(Color.Red), "error: ");
+
+    /// <summary>How far long work is: a line that the next one, and whatever else is said, takes the place of. Only where someone watches, and not with --quiet.</summary>
+    public void Status(string line)
+    {
+        if (Quiet || !ErrorIsTerminal) return;
+        line = OneLine(line);
+        // A line that wraps could not be taken back.
+        int width = Math.Max(20, Console.WindowWidth - 1);
+        if (line.Length > width) line = line[..width];
+        lock (_errorLock)
+        {
+            _error.Write("\r" + line.PadRight(_statusLength));
+            _statusLength = line.Length;
+        }
+    }
+
+    /// <summary>Takes the line of <see cref="Status"/> back.</summary>
+    public void ClearStatus()
+    {
+        lock (_errorLock)
+        {
+            if (_statusLength == 0) return;
+            _error.Write("\r" + new string(' ', _statusLength) + "\r");
+            _statusLength = 0;
+        }
+    }
 
     /// <summary>Many lines for whoever looks for a fault.</summary>
     public void Trace(string lines) => _error.WriteLine(lines);
@@ -194,8 +222,12 @@ internal sealed class Screen : IDisposable
     {
         Out.Flush();
         line = OneLine(line);
-        if (!ErrorIsTerminal || NoColour) _error.WriteLine(prefix + line);
-        else ErrorConsole.Write(new Paragraph(prefix, style).Append(line + "\n", prefix.Length == 0 ? style : Style.Plain));
+        lock (_errorLock)
+        {
+            ClearStatus();
+            if (!ErrorIsTerminal || NoColour) _error.WriteLine(prefix + line);
+            else ErrorConsole.Write(new Paragraph(prefix, style).Append(line + "\n", prefix.Length == 0 ? style : Style.Plain));
+        }
     }
 
     private static IAnsiConsole CreateConsole(TextWriter writer, bool terminal, int? width)

@@ -32,11 +32,19 @@ public sealed partial class HuggingFaceFolder
     /// <exception cref="OperationCanceledException">Cancelled; no folder is left.</exception>
     public void Write(string path, WriteOptions? options = null, CancellationToken cancellation = default)
     {
-        options ??= new WriteOptions();
+        using NewFolder folder = NewFolder.Create(path, (options ??= new WriteOptions()).Force, IsWritten);
+        WriteInto(folder.TemporaryPath, path, options, cancellation);
+        folder.Publish();
+    }
+
+    /// <summary>Writes the files, each flushed to the disk, into a folder that is there and that the caller gives its name.</summary>
+    /// <param name="folder">Where the files go.</param>
+    /// <param name="path">What messages call it.</param>
+    internal void WriteInto(string folder, string path, WriteOptions options, CancellationToken cancellation)
+    {
         byte[] config = HuggingFaceConfigWriter.Config(Config, Tensors[0].Type);
         ConfigComparison.ThrowIfComputedOtherwise(path, Config, JsonFields.Parse(Path.Combine(path, ConfigName), config, HuggingFaceConfig.Read));
-        using NewFolder folder = NewFolder.Create(path, options.Force, IsWritten);
-        SafetensorsWriter.WriteModel(folder.TemporaryPath, Tensors, ShardBytes, options, cancellation);
+        SafetensorsWriter.WriteModel(folder, Tensors, ShardBytes, options, cancellation);
         var texts = new Dictionary<string, byte[]?>
         {
             [ConfigName] = config,
@@ -48,10 +56,9 @@ public sealed partial class HuggingFaceFolder
         NewFile.Guard(path, () =>
         {
             foreach ((string name, byte[]? bytes) in texts)
-                if (bytes is not null) NewFile.Write(Path.Combine(folder.TemporaryPath, name), bytes);
+                if (bytes is not null) NewFile.Write(Path.Combine(folder, name), bytes);
             return true;
         });
-        folder.Publish();
     }
 
     /// <summary>Throws where the folder could not be written there for its name.</summary>
