@@ -102,7 +102,7 @@ public sealed class TokenLoader : ITrainingData
             json.WriteNumber("weight", set.Weight);
             json.WriteNumber("documents", set.Documents - (again ? 1 : 0));
             json.WriteNumber("tokens", set.Tokens - (again ? _document.Length : 0));
-            json.WriteNumber("epochs", again ? set.Epochs * (set.Documents - 1) / set.Documents : set.Epochs);
+            json.WriteNumber("epochs", (double)(set.Documents - (again ? 1 : 0)) / _mixture.Sets[i].Shards.Sum(shard => shard.DocumentCount));
             json.WriteEndObject();
         }
         json.WriteEndArray();

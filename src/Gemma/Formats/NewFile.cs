@@ -83,7 +83,8 @@ internal sealed partial class NewFile : IDisposable
         {
             return action();
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        // The last is what the runtime makes of a file that is larger than its file system, or the user's limit, allows (EFBIG).
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" })
         {
             throw new GemmaException($"{path}: cannot be written ({failure.Message}); check the folder, its permissions and the room on the disk", failure);
         }

@@ -151,8 +151,8 @@ public sealed class TrainVerbTests : IDisposable
             _gemma.Run("train", "bad.json").AssertFails(2, parts);
         }
         Fails("\"steps\"", "\"stesp\"", "bad.json: \"steps\": expected the steps of the whole run");
-        Fails("\"seed\": 1", "\"sede\": 1", "bad.json: \"sede\": there is no such setting (did you mean seed?)");
-        Fails("\"peak\"", "\"paek\"", "bad.json: \"learning_rate.paek\": there is no such setting (did you mean peak?)", "those of learning_rate are peak, shape, warm_up, decay, final_share");
+        Fails("\"seed\": 1", "\"sed\": 1", "bad.json: \"sed\": there is no such setting (did you mean seed?)");
+        Fails("\"peak\"", "\"peek\"", "bad.json: \"learning_rate.peek\": there is no such setting (did you mean peak?)", "those of learning_rate are peak, shape, warm_up, decay, final_share");
         Fails("\"hidden_size\"", "\"hidden_sise\"", "bad.json: \"model.hidden_sise\": there is no such setting (did you mean hidden_size?)");
         Fails("\"hidden_size\": 32, ", "", "\"model\"", "hidden_size");
         Fails("\"steps\": 100", "\"steps\": \"many\"", "bad.json: \"steps\": expected a whole number from 1, found \"many\"");
@@ -165,7 +165,7 @@ public sealed class TrainVerbTests : IDisposable
         Fails("\"data\": [\"train.tokens\"],", "", "\"data\": expected folders of token shards");
         Fails("{ \"peak\"", "{{ \"peak\"", "bad.json: expected JSON");
         _gemma.Run("train", "pretrain.json", "--steps", "x").AssertFails(2, "--steps: expected a whole number from 1, found \"x\"");
-        _gemma.Run("train", "pretrain.json", "--set", "learning_rate.paek=1").AssertFails(2, "--set learning_rate.paek: there is no such setting (did you mean peak?)");
+        _gemma.Run("train", "pretrain.json", "--set", "learning_rate.peek=1").AssertFails(2, "--set learning_rate.peek: there is no such setting (did you mean peak?)");
         _gemma.Run("train", "pretrain.json", "--set", "steps").AssertFails(2, "--set: expected a field and its value");
         _gemma.Run("train", "pretrain.json", "--precision", "fp8").AssertFails(2, "--precision: expected fp32, bf16, found \"fp8\"");
         _gemma.Run("train", "pretrain.json", "--max-minutes", "0").AssertFails(2, "--max-minutes: expected a number above 0, found 0");

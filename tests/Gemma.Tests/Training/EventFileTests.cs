@@ -14,7 +14,7 @@ public class EventFileTests
         uint expected = uint.RotateRight(0xE3069283, 15) + 0xA282EAD8;
         Assert.Equal(expected, EventFile.MaskedChecksum("123456789"u8));
         // The first bytes of any such file that TensorFlow has written: a record of 24 bytes.
-        Assert.Equal(0x7EFA7FA3u, Bitwise([24, 0, 0, 0, 0, 0, 0, 0]));
+        Assert.Equal(0x224B7FA3u, Bitwise([24, 0, 0, 0, 0, 0, 0, 0]));
         Assert.Equal(Bitwise([24, 0, 0, 0, 0, 0, 0, 0]), EventFile.MaskedChecksum([24, 0, 0, 0, 0, 0, 0, 0]));
     }
 

@@ -39,7 +39,7 @@ public class LearningRateTests
             float[] rates = [.. Enumerable.Range(1, steps).Select(step => rate.At(step, steps))];
             Assert.All(rates, value => Assert.InRange(value, 0, rate.Peak));
             float[] after = rates[rate.WarmUpSteps..];
-            Assert.All(after, value => Assert.True(value >= rate.Peak * share * 0.999999f));
+            Assert.All(after, value => Assert.True(value >= rate.Peak * (share - 1e-6f)));
             Assert.All(after.Zip(after.Skip(1)), pair => Assert.True(pair.Second <= pair.First));
             Assert.Equal(shape == LearningRateShape.Constant ? rate.Peak : rate.Peak * share, rates[^1], rate.Peak * 1e-5f);
         });
