@@ -11,7 +11,7 @@ namespace Gemma.Benchmarks;
 /// </summary>
 internal static class Overhead
 {
-    private const int Prompt = 512, Tokens = 64, Rounds = 4;
+    private const int Prompt = 512, Tokens = 64, Rounds = 16;
 
     public static int Run(string[] args)
     {

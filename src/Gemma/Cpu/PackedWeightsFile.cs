@@ -16,6 +16,8 @@ internal sealed unsafe class PackedWeightsFile : IDisposable
     // A mapping of less has few pages or none, whatever the system does.
     private const long Large = 32 << 20;
 
+    private const long PieceBytes = 64 << 20;
+
     private readonly PackedHead _head;
     private readonly List<NativeBuffer> _copies = [];
     private int _next;
@@ -134,9 +136,14 @@ internal sealed unsafe class PackedWeightsFile : IDisposable
         {
             var copy = new NativeBuffer((nuint)section.Bytes, zeroed: false);
             _copies.Add(copy);
-            var work = new CopyWork(_file.Start + section.Offset, copy.Pointer, section.Bytes);
-            team.Run(ref work);
-            _file.Forget(section.Offset, section.Bytes); // or it would be in this process's memory twice
+            // A piece at a time, or the largest matrix would be in this process's memory twice.
+            for (long done = 0; done < section.Bytes; done += PieceBytes)
+            {
+                long bytes = Math.Min(PieceBytes, section.Bytes - done);
+                var work = new CopyWork(_file.Start + section.Offset + done, copy.Pointer + done, bytes);
+                team.Run(ref work);
+                _file.Forget(section.Offset + done, bytes);
+            }
         }
         _file.Dispose();
     }
