@@ -91,7 +91,12 @@ internal sealed record PretrainingSettings
             string path = fields.FullPath(fields.Text("model")!);
             return Check(HuggingFaceConfig.Load(Directory.Exists(path) ? Path.Combine(path, HuggingFaceFolder.ConfigName) : path), path, tokenizer);
         }
-        RunFields model = fields.Object("model") ?? throw fields.Missing("model", "a config.json, or its fields");
+        if (fields.Object("model") is not RunFields model)
+        {
+            string from = fields.Text("from") is string text ? fields.FullPath(text) : throw fields.Missing("model", "a config.json, or its fields");
+            using ModelFiles files = ModelFiles.Open(from);
+            return Check(files.Config, from, tokenizer);
+        }
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer))
         {

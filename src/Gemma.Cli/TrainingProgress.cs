@@ -13,10 +13,12 @@ internal sealed class TrainingProgress(Screen screen) : IProgress<TrainingStep>
     private static readonly TimeSpan Frame = TimeSpan.FromMilliseconds(100), Line = TimeSpan.FromSeconds(30);
 
     private double _loss = double.NaN, _seconds = double.NaN, _tokens = double.NaN, _utilisation = double.NaN;
-    private long _shown, _said;
+    private long _shown, _said, _reported;
 
     public void Report(TrainingStep value)
     {
+        // The first step also compiles code and takes memory: it says nothing of the others.
+        if (_reported++ == 1) _seconds = _tokens = _utilisation = double.NaN;
         if (!value.IsSkipped) Mix(ref _loss, value.Loss);
         Mix(ref _seconds, value.Seconds);
         Mix(ref _tokens, value.Tokens);

@@ -8,15 +8,15 @@ internal sealed class LossCurve
 {
     private const int Width = 800, Height = 420, Left = 56, Right = 16, Top = 40, Bottom = 40, Points = 360;
 
-    private readonly List<(int Step, double Loss)> _training = [], _validation = [];
+    private readonly List<Point> _training = [], _validation = [];
 
-    public void AddTraining(int step, double loss) => _training.Add((step, loss));
+    public void AddTraining(int step, double loss) => _training.Add(new Point(step, loss));
 
-    public void AddValidation(int step, double loss) => _validation.Add((step, loss));
+    public void AddValidation(int step, double loss) => _validation.Add(new Point(step, loss));
 
     public string ToSvg()
     {
-        (double Step, double Loss)[] line = Mean(_training);
+        Point[] line = Mean(_training);
         var svg = new StringBuilder();
         svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" width=\"{Width}\" height=\"{Height}\" font-family=\"sans-serif\" font-size=\"12\">\n");
         svg.Append(CultureInfo.InvariantCulture, $"<rect width=\"{Width}\" height=\"{Height}\" fill=\"white\"/>\n");
@@ -24,7 +24,7 @@ internal sealed class LossCurve
         return svg.Append("</svg>\n").ToString();
     }
 
-    private void Draw(StringBuilder svg, (double Step, double Loss)[] line)
+    private void Draw(StringBuilder svg, Point[] line)
     {
         double[] losses = [.. line.Select(point => point.Loss), .. _validation.Select(point => point.Loss)];
         double last = Math.Max(1, _training.Concat(_validation).Max(point => point.Step)), low = losses.Min(), high = losses.Max(), tick = NiceTick((high - low) / 6);
@@ -43,7 +43,7 @@ internal sealed class LossCurve
         svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Width - Right}\" y=\"{Height - 6}\" fill=\"#555\" text-anchor=\"end\">step</text>\n");
         if (line.Length > 0)
             svg.Append(CultureInfo.InvariantCulture, $"<path fill=\"none\" stroke=\"#1f6fb4\" stroke-width=\"1.5\" d=\"M{string.Join('L', line.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.Step):0.0} {Y(point.Loss):0.0}")))}\"/>\n");
-        foreach ((int step, double loss) in _validation)
+        foreach ((double step, double loss) in _validation)
             svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{X(step):0.0}\" cy=\"{Y(loss):0.0}\" r=\"3\" fill=\"#d1592a\"><title>step {step}: {loss:0.0000}</title></circle>\n");
     }
 
@@ -54,8 +54,8 @@ internal sealed class LossCurve
     }.Where(text => text.Length > 0)) + "; nats per token";
 
     /// <summary>At most <see cref="Points"/> points, each the mean of neighbouring ones.</summary>
-    private static (double Step, double Loss)[] Mean(List<(int Step, double Loss)> points) => [.. points.Chunk(Math.Max(1, (points.Count + Points - 1) / Points))
-        .Select(chunk => (chunk.Average(point => point.Step), chunk.Average(point => point.Loss)))];
+    private static Point[] Mean(List<Point> points) => [.. points.Chunk(Math.Max(1, (points.Count + Points - 1) / Points))
+        .Select(chunk => new Point(chunk.Average(point => point.Step), chunk.Average(point => point.Loss)))];
 
     /// <summary>1, 2 or 5 times a power of ten, from <paramref name="least"/> on.</summary>
     private static double NiceTick(double least)
@@ -64,4 +64,6 @@ internal sealed class LossCurve
         double power = Math.Pow(10, Math.Floor(Math.Log10(least)));
         return power * (least / power <= 1 ? 1 : least / power <= 2 ? 2 : least / power <= 5 ? 5 : 10);
     }
+
+    private readonly record struct Point(double Step, double Loss);
 }

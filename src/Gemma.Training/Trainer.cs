@@ -29,7 +29,6 @@ public sealed class Trainer : IDisposable
     private RunFolder? _folder;
     private TrainingLog? _log;
     private TrainerState _state = new();
-    private double _peak;
     private int _savedStep = -1, _evaluatedStep = -1, _skippedInARow;
 
     /// <param name="model">What learns; whoever made it disposes of it, after this.</param>
@@ -68,7 +67,7 @@ public sealed class Trainer : IDisposable
     public TimeSpan Time => TimeSpan.FromSeconds(_state.Seconds);
 
     /// <summary>Operations a second that the processor was measured to do when the run began.</summary>
-    public double PeakOperations => _peak;
+    public double PeakOperations { get; private set; }
 
     /// <summary>Of the last step; NaN before the first.</summary>
     public double TrainingLoss => _state.TrainingLoss;
@@ -124,6 +123,12 @@ public sealed class Trainer : IDisposable
         if (_folder is null) throw new InvalidOperationException("Begin or Resume comes first");
         long start = Stopwatch.GetTimestamp();
         TrainingOutcome? outcome = null;
+        // An evaluation that was broken off with the run belongs to its checkpoint.
+        if (_validation is not null && IsEvaluated(_state.Step) && _evaluatedStep != _state.Step && Evaluate(cancellation))
+        {
+            _savedStep = -1;
+            Save();
+        }
         while (outcome is null)
         {
             if (_state.Step >= _options.Steps) outcome = TrainingOutcome.Finished;
@@ -131,10 +136,10 @@ public sealed class Trainer : IDisposable
             else if (cancellation.IsCancellationRequested) outcome = TrainingOutcome.Interrupted;
             else if (Stopwatch.GetElapsedTime(start) >= _options.TimeLimit) outcome = TrainingOutcome.OutOfTime;
             else if (!Advance()) outcome = TrainingOutcome.EndOfData;
-            else if (_state.Step < _options.Steps) SaveWhereDue();
+            else if (_state.Step < _options.Steps) SaveWhereDue(cancellation);
         }
         bool ends = outcome is TrainingOutcome.Finished or TrainingOutcome.EndOfData or TrainingOutcome.StoppedEarly;
-        if (ends) Evaluate();
+        if (ends && !Evaluate(cancellation)) (ends, outcome) = (false, TrainingOutcome.Interrupted);
         Save();
         if (ends) WriteModel();
         return outcome.Value;
@@ -150,8 +155,8 @@ public sealed class Trainer : IDisposable
     private void Open()
     {
         _log = new TrainingLog(_folder!, _state.Step);
-        _peak = ProcessorPeak.Measure(_model);
-        _log.WriteRun(_state.Step, _model, _peak, _identity);
+        PeakOperations = ProcessorPeak.Measure(_model);
+        _log.WriteRun(_state.Step, _model, PeakOperations, _identity);
     }
 
     /// <summary>One step; false where there is no more data.</summary>
@@ -210,27 +215,45 @@ public sealed class Trainer : IDisposable
             TrainingLoss = loss.Mean,
             ValidationLoss = null,
         };
-        var report = new TrainingStep(step, _options.Steps, loss.Mean, rate, norm, tokens, _state.Tokens, seconds, operations / seconds / _peak, Environment.WorkingSet, !moved);
+        var report = new TrainingStep
+        {
+            Step = step,
+            Steps = _options.Steps,
+            Loss = loss.Mean,
+            LearningRate = rate,
+            GradientNorm = norm,
+            Tokens = tokens,
+            TotalTokens = _state.Tokens,
+            Seconds = seconds,
+            Utilisation = operations / seconds / PeakOperations,
+            MemoryBytes = Environment.WorkingSet,
+            IsSkipped = !moved,
+        };
         _log!.Write(report);
         _options.Progress?.Report(report);
         return true;
     }
 
-    private void SaveWhereDue()
+    private bool IsSaved(int step) => _options.CheckpointEvery > 0 && step > 0 && step % _options.CheckpointEvery == 0;
+
+    private bool IsEvaluated(int step) => IsSaved(step) || _options.EvaluateEvery > 0 && step > 0 && step % _options.EvaluateEvery == 0;
+
+    private void SaveWhereDue(CancellationToken cancellation)
     {
-        bool saves = _options.CheckpointEvery > 0 && _state.Step % _options.CheckpointEvery == 0;
-        if (saves || _options.EvaluateEvery > 0 && _state.Step % _options.EvaluateEvery == 0) Evaluate();
-        if (saves) Save();
+        if (IsEvaluated(_state.Step) && !Evaluate(cancellation)) return; // the run ends with a checkpoint and goes on with the evaluation
+        if (IsSaved(_state.Step)) Save();
     }
 
-    private void Evaluate()
+    /// <summary>The loss of the held-out documents; false where the caller wants the end first.</summary>
+    private bool Evaluate(CancellationToken cancellation)
     {
-        if (_validation is null || _evaluatedStep == _state.Step) return;
+        if (_validation is null || _evaluatedStep == _state.Step) return true;
         _validation.Restore(_validationStart);
         Loss loss = default;
         long tokens = 0;
         while ((_options.EvaluationTokens == 0 || tokens < _options.EvaluationTokens) && _validation.Next(_heldOut, _options.BatchTokens))
         {
+            if (cancellation.IsCancellationRequested) return false;
             loss += _model.Evaluate(_heldOut);
             tokens += _heldOut.TokenCount;
         }
@@ -248,6 +271,7 @@ public sealed class Trainer : IDisposable
         _log!.WriteEvaluation(_state.Step, loss);
         _options.Notice?.Invoke(string.Create(CultureInfo.InvariantCulture,
             $"step {_state.Step}: held-out loss {loss.Mean:0.0000}{(best ? ", the best so far" : FormattableString.Invariant($"; the best is {_state.BestLoss:0.0000}, of step {_state.BestStep}"))}"));
+        return true;
     }
 
     private void Save()

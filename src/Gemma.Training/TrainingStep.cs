@@ -1,19 +1,40 @@
 namespace Gemma.Training;
 
 /// <summary>What there is to say of one step.</summary>
-/// <param name="Step">1 for the first.</param>
-/// <param name="Steps">Of the whole run.</param>
-/// <param name="Loss">Mean over the step's predicted tokens, before the step, in nats.</param>
-/// <param name="LearningRate">That it was taken with.</param>
-/// <param name="GradientNorm">Of all gradients together, before clipping; NaN where there was none.</param>
-/// <param name="Tokens">That the step read.</param>
-/// <param name="TotalTokens">That the run has read.</param>
-/// <param name="Seconds">That it took.</param>
-/// <param name="Utilisation">Operations that the model needs, a second, as a part of <see cref="ProcessorPeak"/>.</param>
-/// <param name="MemoryBytes">Of the process, now.</param>
-/// <param name="IsSkipped">Whether its gradients were thrown away.</param>
-public sealed record TrainingStep(int Step, int Steps, double Loss, float LearningRate, double GradientNorm, int Tokens, long TotalTokens, double Seconds, double Utilisation,
-    long MemoryBytes, bool IsSkipped)
+public sealed record TrainingStep
 {
+    /// <summary>1 for the first.</summary>
+    public required int Step { get; init; }
+
+    /// <summary>Of the whole run.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Mean over the step's predicted tokens, before the step, in nats.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>That it was taken with.</summary>
+    public required float LearningRate { get; init; }
+
+    /// <summary>Of all gradients together, before clipping; NaN where none was computed.</summary>
+    public required double GradientNorm { get; init; }
+
+    /// <summary>That the step read.</summary>
+    public required int Tokens { get; init; }
+
+    /// <summary>That the run has read.</summary>
+    public required long TotalTokens { get; init; }
+
+    /// <summary>That it took.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>Operations a second that the model needs, as a part of what <see cref="ProcessorPeak"/> measured when the run began.</summary>
+    public required double Utilisation { get; init; }
+
+    /// <summary>Of the process, now.</summary>
+    public required long MemoryBytes { get; init; }
+
+    /// <summary>Whether its gradients were thrown away.</summary>
+    public required bool IsSkipped { get; init; }
+
     public double TokensPerSecond => Tokens / Seconds;
 }

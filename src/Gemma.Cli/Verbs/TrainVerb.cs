@@ -93,7 +93,8 @@ internal sealed class TrainVerb : Verb
             return;
         }
         using ModelFiles files = ModelFiles.Open(path);
-        ConfigComparison.ThrowIfComputedOtherwise(path, settings.Config, files.Config);
+        if (ConfigComparison.FirstDifference(settings.Config, files.Config) is (string name, string wanted, string held))
+            throw new UsageException($"{path}: {name}: expected {wanted}, as the settings say of the model, found {held}; leave \"model\" out to take that of \"from\"");
         ModelWeights.Read(files, parameters);
     }
 

@@ -9,14 +9,16 @@ internal static class ConfigComparison
     /// <exception cref="GemmaException">A field that the model computes with came back different.</exception>
     public static void ThrowIfComputedOtherwise(string path, GemmaConfig wanted, GemmaConfig held)
     {
+        if (FirstDifference(wanted, held) is (string name, string expected, string found))
+            throw new GemmaException($"{path}: expected to keep {name} {expected}, found that this format can only say {found}; write the other format (a folder, a .gguf file)");
+    }
+
+    /// <summary>The first field that the model computes with and that differs; null where none does.</summary>
+    public static (string Name, string Wanted, string Held)? FirstDifference(GemmaConfig wanted, GemmaConfig held)
+    {
         foreach ((string name, Func<GemmaConfig, object> field) in Fields)
-        {
-            if (!field(wanted).Equals(field(held)))
-            {
-                throw new GemmaException(FormattableString.Invariant(
-                    $"{path}: expected to keep {name} {field(wanted)}, found that this format can only say {field(held)}; write the other format (a folder, a .gguf file)"));
-            }
-        }
+            if (!field(wanted).Equals(field(held))) return (name, FormattableString.Invariant($"{field(wanted)}"), FormattableString.Invariant($"{field(held)}"));
+        return null;
     }
 
     /// <summary>The ids that changed, said for a note; null where all are kept.</summary>

@@ -114,6 +114,7 @@ public sealed class TrainVerbTests : IDisposable
         _gemma.Run("score", "-m", "run/checkpoints/step-00000100", "--ids", "2,10,12,14,16", "--json").AssertWorks();
         ProgramResult further = _gemma.Run("train", "pretrain.json", "-o", "further", "--set", "from=run/model", "--set", "learning_rate=0.00001", "--steps", "2", "--json", "--quiet").AssertWorks();
         Assert.True(further.Json.GetProperty("training_loss").GetDouble() < 4.5, further.Output);
+        _gemma.Run("train", "pretrain.json", "-o", "other", "--set", "from=run/model", "--set", "model.hidden_size=48").AssertFails(2, "hidden_size: expected 48", "found 32");
     }
 
     [Fact]

@@ -64,6 +64,29 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
+    public void An_evaluation_that_was_broken_off_is_made_when_the_run_goes_on()
+    {
+        TrainerOptions options = _run.Options() with { EvaluateEvery = 2, CheckpointEvery = 0, Patience = 50 };
+        Trainer whole = _run.Train(options);
+        string[] Evaluations(string output) => [.. File.ReadLines(Path.Combine(output, "log.jsonl")).Where(line => line.Contains("validation_loss", StringComparison.Ordinal))];
+        options = options with { Output = _run.Folder["stopped"] };
+        using (var source = new CancellationTokenSource())
+        {
+            // At the end of step 6, which is to be evaluated.
+            Trainer first = _run.Trainer(options with { Progress = new Count([], 6, source) });
+            first.Begin();
+            Assert.Equal(TrainingOutcome.Interrupted, first.Run(source.Token));
+            first.Dispose();
+        }
+        Assert.Equal(2, Evaluations(options.Output).Length);
+        Trainer second = _run.Trainer(options);
+        second.Resume();
+        second.Run();
+        Assert.Equal(Evaluations(_run.Output), Evaluations(options.Output));
+        Assert.Equal((whole.BestStep, whole.BestLoss), (second.BestStep, second.BestLoss));
+    }
+
+    [Fact]
     public void Batches_that_are_added_up_make_the_step_of_one_large_batch()
     {
         // The same documents, three or four to a batch against all of them in one.
