@@ -139,11 +139,18 @@ public sealed class Checkpoint
         return sums;
     }
 
-    private static string HashOf(string path) => NewFile.Guard(path, () =>
+    private static string HashOf(string path)
     {
-        using FileStream stream = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
-    });
+        try
+        {
+            using FileStream stream = File.OpenRead(path);
+            return Convert.ToHexStringLower(SHA256.HashData(stream));
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new GemmaException($"{path}: cannot be read ({failure.Message}); check its permissions and the disk", failure);
+        }
+    }
 
-    private static BadFileException Bad(string path, string expected, string actual) => new(path, null, expected, actual, "the checkpoint is damaged: remove its folder to go on from the one before");
+    private static BadFileException Bad(string path, string expected, string actual) => new(path, null, expected, actual, "the checkpoint is damaged");
 }

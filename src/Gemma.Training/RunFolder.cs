@@ -5,7 +5,7 @@ namespace Gemma.Training;
 /// <summary>A run on the disk: <c>checkpoints/step-…</c>, <c>log.jsonl</c>, <c>tensorboard/</c>, <c>loss.svg</c> and, at the end, <c>model/</c>. One process at a time works in it.</summary>
 internal sealed class RunFolder : IDisposable
 {
-    private const string LockName = ".lock", TemporaryPattern = ".step-*.tmp";
+    private const string LockName = ".lock", TemporaryPattern = ".step-*.tmp", DamagedSuffix = ".damaged";
 
     private readonly FileStream _lock;
 
@@ -51,26 +51,28 @@ internal sealed class RunFolder : IDisposable
 
     public string PathOf(int step) => System.IO.Path.Combine(Checkpoints, Checkpoint.NameOf(step));
 
-    /// <summary>The latest checkpoint that is whole; null where there is none. Damaged ones are named on the way.</summary>
-    /// <exception cref="GemmaException">There are checkpoints, and all are damaged.</exception>
+    /// <summary>The latest checkpoint that is whole; null where there is none. Damaged ones are named on the way, and set aside once a whole one is found.</summary>
+    /// <exception cref="GemmaException">There are checkpoints and all are damaged, or one cannot be read.</exception>
     public Checkpoint? FindLast(Action<string>? warning)
     {
-        GemmaException? first = null;
-        foreach (int step in Steps.Reverse())
+        List<BadFileException> damages = [];
+        foreach (int step in Steps.Reverse().ToArray())
         {
             try
             {
                 Checkpoint found = Checkpoint.Open(PathOf(step));
-                if (first is not null) warning?.Invoke($"the run goes on from {found.Name}, the checkpoint before the one that is damaged");
+                foreach (int damaged in Steps.Where(later => later > step).ToArray()) SetAside(damaged);
+                if (damages.Count > 0) warning?.Invoke($"the run goes on from {found.Name}, the checkpoint before; what is damaged is kept under a name that ends in {DamagedSuffix}");
                 return found;
             }
-            catch (GemmaException damage)
+            catch (BadFileException damage)
             {
-                first ??= damage;
+                damages.Add(damage);
                 warning?.Invoke(damage.Message);
             }
         }
-        if (first is not null) throw new GemmaException($"{Checkpoints}: expected a checkpoint that is whole, found {Steps.Count()} damaged ones; begin anew in another folder", first);
+        if (damages.Count > 0)
+            throw new GemmaException(FormattableString.Invariant($"{Checkpoints}: expected a checkpoint that is whole, found {damages.Count} damaged ones; begin anew in another folder"), damages[0]);
         return null;
     }
 
@@ -91,6 +93,15 @@ internal sealed class RunFolder : IDisposable
     }
 
     public void Dispose() => _lock.Dispose();
+
+    /// <summary>Gives a damaged checkpoint a name that is none of a checkpoint, so that it is neither gone on from nor counted.</summary>
+    private void SetAside(int step) => NewFile.Guard(PathOf(step), () =>
+    {
+        string aside = PathOf(step) + DamagedSuffix;
+        for (int number = 2; System.IO.Path.Exists(aside); number++) aside = FormattableString.Invariant($"{PathOf(step)}-{number}{DamagedSuffix}");
+        Directory.Move(PathOf(step), aside);
+        return true;
+    });
 
     /// <summary>What a process that was killed has left: nobody else works here.</summary>
     private void Sweep()

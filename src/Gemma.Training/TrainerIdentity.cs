@@ -34,7 +34,8 @@ internal static class TrainerIdentity
         }
         if (rate.Shape == LearningRateShape.WarmUpStableDecay) identity["learning rate: decay"] = Text(rate.DecaySteps);
         using (JsonDocument config = JsonDocument.Parse(HuggingFaceConfigWriter.Config(model.Parameters.Config, TensorType.F32)))
-            foreach (JsonProperty field in config.RootElement.EnumerateObject()) identity["model: " + field.Name] = field.Value.GetRawText();
+            foreach (JsonProperty field in config.RootElement.EnumerateObject()) identity["model: " + field.Name] = field.Value.ValueKind == JsonValueKind.Array
+                ? string.Join(", ", field.Value.EnumerateArray().Select(item => item.ToString())) : field.Value.ToString();
         foreach ((string name, string value) in data.Identity) identity["data: " + name] = value;
         if (validation is not null)
             foreach ((string name, string value) in validation.Identity) identity["held-out data: " + name] = value;

@@ -73,7 +73,7 @@ internal sealed record TrainerState
         }
     });
 
-    /// <exception cref="BadFileException">It is none that this version wrote.</exception>
+    /// <exception cref="GemmaException">It is none that this version wrote.</exception>
     public static TrainerState Read(string path)
     {
         try
@@ -107,5 +107,7 @@ internal sealed record TrainerState
         }
     }
 
-    private static BadFileException Bad(string path, string expected, string actual) => new(path, null, expected, actual, "it was written by another version of the program: go on with that one");
+    /// <summary>No damage, which the hashes would have told.</summary>
+    private static GemmaException Bad(string path, string expected, string actual) =>
+        new($"{path}: expected {expected}, found another ({actual}); it was written by another version of the program: go on with that one");
 }
