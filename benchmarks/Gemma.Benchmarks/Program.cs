@@ -11,6 +11,7 @@ if (args is ["rearrange", ..]) return Rearranged.Run(args);
 if (args is ["context", ..]) return Contexts.Run(args);
 if (args is ["overhead", ..]) return Overhead.Run(args);
 if (args is ["train", ..]) return TrainingSteps.Run(args);
+if (args is ["lora", ..]) return LoraSteps.Run(args);
 if (args is ["ceilings"]) return Ceilings.Run();
 BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(typeof(Passes).Assembly).Run(args);
 return 0;

@@ -50,6 +50,25 @@ internal sealed class TimedGradients(IGradientBackend<DenseMatrix> on) : IGradie
         return Count("linear, gated", start, on.GatedLinear(x, gateUp, out products), Product(x, gateUp));
     }
 
+    public DenseMatrix Gate(DenseMatrix products)
+    {
+        long start = Stopwatch.GetTimestamp();
+        return Count("gate", start, on.Gate(products));
+    }
+
+    public DenseMatrix AddLowRank(DenseMatrix x, LowRankUpdate<DenseMatrix> update, ulong? seed, DenseMatrix result)
+    {
+        long start = Stopwatch.GetTimestamp();
+        return Count("adapter", start, on.AddLowRank(x, update, seed, result));
+    }
+
+    public void LowRankGradient(DenseMatrix x, DenseMatrix projected, LowRankUpdate<DenseMatrix> update, ulong? seed, DenseMatrix gradient, DenseMatrix? sum)
+    {
+        long start = Stopwatch.GetTimestamp();
+        on.LowRankGradient(x, projected, update, seed, gradient, sum);
+        Count("adapter back", start, gradient);
+    }
+
     public DenseMatrix HeadNorm(DenseMatrix qkv, DenseMatrix queryGain, DenseMatrix keyGain, in AttentionShape shape)
     {
         long start = Stopwatch.GetTimestamp();
@@ -141,11 +160,11 @@ internal sealed class TimedGradients(IGradientBackend<DenseMatrix> on) : IGradie
     public DenseMatrix SoftCapGradient(DenseMatrix result, float cap, DenseMatrix gradient) => on.SoftCapGradient(result, cap, gradient);
 
     public Loss CrossEntropy(DenseMatrix hidden, DenseMatrix head, ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, float softCap, float gradientScale,
-        out DenseMatrix? hiddenGradient, DenseMatrix? headSum)
+        out DenseMatrix? hiddenGradient, DenseMatrix? headSum, Span<double> rowLosses)
     {
         long start = Stopwatch.GetTimestamp();
-        Loss loss = on.CrossEntropy(hidden, head, targets, weights, softCap, gradientScale, out hiddenGradient, headSum);
-        Count("head and loss", start, hidden, 3 * Product(hidden, head));
+        Loss loss = on.CrossEntropy(hidden, head, targets, weights, softCap, gradientScale, out hiddenGradient, headSum, rowLosses);
+        Count("head and loss", start, hidden, (1 + (hiddenGradient is null ? 0 : 1) + (headSum is null ? 0 : 1)) * Product(hidden, head));
         return loss;
     }
 

@@ -14,6 +14,20 @@ public interface IGradientBackend<T> : IBackend<T> where T : class
     /// <summary>As <see cref="IBackend{T}.GatedLinear(T, T)"/>, also giving x · gateUpᵀ, which its gradient reads.</summary>
     T GatedLinear(T x, T gateUp, out T products);
 
+    /// <summary>gelu_tanh(left half) ⊙ right half.</summary>
+    T Gate(T products);
+
+    /// <summary>Adds to a linear map's result what an adapter makes of the same input: scale · dropout(x) · downᵀ · up.</summary>
+    /// <param name="x">[tokens, inputs]</param>
+    /// <param name="update">The adapter's matrices.</param>
+    /// <param name="seed">What dropout is drawn from; null drops nothing.</param>
+    /// <param name="result">[tokens, outputs]</param>
+    /// <returns>scale · dropout(x) · downᵀ, which the gradient reads.</returns>
+    T AddLowRank(T x, LowRankUpdate<T> update, ulong? seed, T result);
+
+    /// <summary>Adds the gradients of an adapter's matrices to theirs, and that of the input to <paramref name="sum"/> unless it is null.</summary>
+    void LowRankGradient(T x, T projected, LowRankUpdate<T> update, ulong? seed, T gradient, T? sum);
+
     /// <summary>As <see cref="IBackend{T}.Attention(T, Batch, in AttentionShape)"/>, also giving ln Σ e^score of each head and token, from which the gradient computes the weights anew.</summary>
     T Attention(T qkv, Batch batch, in AttentionShape shape, out T logSums);
 
@@ -59,7 +73,9 @@ public interface IGradientBackend<T> : IBackend<T> where T : class
     /// <param name="gradientScale">Factor on the gradients: 1 / (weights of the whole step) for those of its mean. 0 computes none.</param>
     /// <param name="hiddenGradient">The gradient of <paramref name="hidden"/>; null where none is computed.</param>
     /// <param name="headSum">The head's gradient is added to it unless it is null.</param>
-    Loss CrossEntropy(T hidden, T head, ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, float softCap, float gradientScale, out T? hiddenGradient, T? headSum);
+    /// <param name="rowLosses">Takes each row's loss, not weighted, unless it is empty.</param>
+    Loss CrossEntropy(T hidden, T head, ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, float softCap, float gradientScale, out T? hiddenGradient, T? headSum,
+        Span<double> rowLosses);
 
     /// <summary>sum += added.</summary>
     void AddTo(T sum, T added);

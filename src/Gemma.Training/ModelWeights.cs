@@ -28,7 +28,8 @@ public static class ModelWeights
     /// <param name="type">F32, or F16 or BF16, to which they are rounded.</param>
     /// <param name="tokenizer">The bytes of tokenizer.model.</param>
     /// <param name="defaults">How it is to be sampled.</param>
-    public static HuggingFaceFolder Folder(ParameterSet parameters, TensorType type, byte[]? tokenizer = null, GenerationDefaults? defaults = null)
+    /// <param name="chatTemplate">The makers' chat template (Jinja).</param>
+    public static HuggingFaceFolder Folder(ParameterSet parameters, TensorType type, byte[]? tokenizer = null, GenerationDefaults? defaults = null, string? chatTemplate = null)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         return new HuggingFaceFolder
@@ -37,13 +38,14 @@ public static class ModelWeights
             Tensors = [.. parameters.Parameters.Select(parameter => TensorContent.HuggingFace(parameter.Spec, type, (row, destination) => Published(parameter, row, destination)))],
             Tokenizer = tokenizer,
             Defaults = defaults,
+            ChatTemplate = chatTemplate,
         };
     }
 
     /// <summary>What a <see cref="TrainerOptions.WriteWeights"/> of a whole model is: writes that folder's files.</summary>
-    public static Action<string> Writer(ParameterSet parameters, TensorType type, byte[]? tokenizer = null, GenerationDefaults? defaults = null)
+    public static Action<string> Writer(ParameterSet parameters, TensorType type, byte[]? tokenizer = null, GenerationDefaults? defaults = null, string? chatTemplate = null)
     {
-        HuggingFaceFolder model = Folder(parameters, type, tokenizer, defaults);
+        HuggingFaceFolder model = Folder(parameters, type, tokenizer, defaults, chatTemplate);
         return folder => model.WriteInto(folder, folder, new WriteOptions(), CancellationToken.None);
     }
 

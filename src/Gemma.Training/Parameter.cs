@@ -4,10 +4,12 @@ namespace Gemma.Training;
 public sealed unsafe class Parameter
 {
     private readonly ParameterSet _set;
+    private readonly bool _isTransposed;
 
-    internal Parameter(ParameterSet set, TensorSpec spec, long offset)
+    internal Parameter(ParameterSet set, TensorSpec spec, long offset, bool isTransposed)
     {
         _set = set;
+        _isTransposed = isTransposed;
         Spec = spec;
         Offset = offset;
         Count = checked(spec.Rows * spec.Columns);
@@ -28,7 +30,10 @@ public sealed unsafe class Parameter
     /// <summary>Whether the optimizer shrinks it: matrices, not norms.</summary>
     public bool Decays => !Spec.IsNorm;
 
-    /// <summary>The numbers in training, [rows, columns]. A norm's are gains, its published weights plus one: what GGUF holds, and safetensors do not.</summary>
+    /// <summary>
+    /// The numbers in training, [rows, columns]; an adapter's B matrix is [columns, rows]. A norm's are gains, its published weights plus one: what GGUF holds, and
+    /// safetensors do not.
+    /// </summary>
     /// <remarks>Whoever writes them calls <see cref="ParameterSet.MarkChanged"/>.</remarks>
     public Span<float> Values => new(_set.Values + Offset, Count);
 
@@ -38,6 +43,11 @@ public sealed unsafe class Parameter
     /// <summary>Writes the numbers as safetensors hold them: a norm without its one.</summary>
     public void CopyPublished(Span<float> destination)
     {
+        if (_isTransposed)
+        {
+            Turn(Values, Spec.Columns, Spec.Rows, destination);
+            return;
+        }
         Values.CopyTo(destination);
         if (!Spec.IsNorm) return;
         for (int i = 0; i < Count; i++) destination[i] -= 1;
@@ -48,9 +58,16 @@ public sealed unsafe class Parameter
     {
         if (source.Length != Count)
             throw new ArgumentException(FormattableString.Invariant($"{Spec.HuggingFaceName}: expected {Count} numbers, found {source.Length}"), nameof(source));
-        source.CopyTo(Values);
+        if (_isTransposed) Turn(source, Spec.Rows, Spec.Columns, Values);
+        else source.CopyTo(Values);
         if (Spec.IsNorm)
             foreach (ref float value in Values) value += 1;
         _set.MarkChanged();
+    }
+
+    private static void Turn(ReadOnlySpan<float> source, int rows, int columns, Span<float> destination)
+    {
+        for (int row = 0; row < rows; row++)
+            for (int column = 0; column < columns; column++) destination[column * rows + row] = source[row * columns + column];
     }
 }

@@ -11,15 +11,17 @@ public sealed unsafe class ParameterSet : IDisposable
 {
     private readonly NativeBuffer _values, _gradients;
 
-    public ParameterSet(GemmaConfig config)
+    public ParameterSet(GemmaConfig config) : this(config, TensorTable.For(config ?? throw new ArgumentNullException(nameof(config))).Select(spec => (spec, false))) { }
+
+    /// <summary>Other tensors than those of a model, such as an adapter's.</summary>
+    internal ParameterSet(GemmaConfig config, IEnumerable<(TensorSpec Spec, bool IsTransposed)> tensors)
     {
-        ArgumentNullException.ThrowIfNull(config);
         Config = config;
         long count = 0;
         ImmutableArray<Parameter>.Builder parameters = ImmutableArray.CreateBuilder<Parameter>();
-        foreach (TensorSpec spec in TensorTable.For(config))
+        foreach ((TensorSpec spec, bool isTransposed) in tensors)
         {
-            parameters.Add(new Parameter(this, spec, count));
+            parameters.Add(new Parameter(this, spec, count, isTransposed));
             count += parameters[^1].Count;
         }
         Parameters = parameters.ToImmutable();

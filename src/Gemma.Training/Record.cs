@@ -37,6 +37,11 @@ internal sealed class Record<T> where T : class
     /// <summary>What the operation has computed beside its result.</summary>
     public Held<T>? Extra { get; set; }
 
+    /// <summary>What an adapter has added, and the part of that its gradient reads.</summary>
+    public LowRankUpdate<T>? Update { get; set; }
+
+    public Held<T>? Projected { get; set; }
+
     public AttentionShape Shape { get; set; }
 
     public Batch? Batch { get; set; }

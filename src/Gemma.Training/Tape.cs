@@ -35,6 +35,12 @@ public sealed class Tape<T> : IBackend<Variable<T>> where T : class
     /// <summary>Whether operations are noted; off, the tape is a backend without gradients that holds one layer's values.</summary>
     public bool IsRecording { get; set; } = true;
 
+    /// <summary>Whether adapters (<see cref="Variable{T}.Update"/>) count.</summary>
+    public bool UsesUpdates { get; set; } = true;
+
+    /// <summary>What dropout is drawn from in this pass, forwards and backwards; null drops nothing.</summary>
+    public ulong? Seed { get; set; }
+
     public Variable<T> Embed(Variable<T> table, ReadOnlySpan<int> tokens, float scale)
     {
         Variable<T> result = New(_on.Embed(table.Value, tokens, scale), table.NeedsGradient);
@@ -53,19 +59,38 @@ public sealed class Tape<T> : IBackend<Variable<T>> where T : class
 
     public Variable<T> Linear(Variable<T> x, Variable<T> weight)
     {
-        Variable<T> result = New(_on.Linear(x.Value, weight.Value), x.NeedsGradient || weight.NeedsGradient);
-        if (Note(Operation.Linear, result, x, weight) is { } record && weight.NeedsGradient) record.InputValue = Hold(x.Data!);
+        T value = _on.Linear(x.Value, weight.Value);
+        LowRankUpdate<T>? update = UpdateOf(weight);
+        T? projected = update is null ? null : _on.AddLowRank(x.Value, update, Seed, value);
+        Variable<T> result = New(value, x.NeedsGradient || weight.NeedsGradient || update is not null);
+        if (Note(Operation.Linear, result, x, weight) is { } record) Keep(record, update, projected is null ? null : NewHeld(projected));
+        else if (projected is not null) _on.Free(projected);
         return result;
     }
 
     public Variable<T> GatedLinear(Variable<T> x, Variable<T> gateUp)
     {
-        bool needsGradient = x.NeedsGradient || gateUp.NeedsGradient;
-        if (!IsRecording || !needsGradient) return New(_on.GatedLinear(x.Value, gateUp.Value), needsGradient);
-        Variable<T> result = New(_on.GatedLinear(x.Value, gateUp.Value, out T products), true);
-        Record<T> record = Note(Operation.GatedLinear, result, x, gateUp)!;
-        record.Extra = NewHeld(products);
-        if (gateUp.NeedsGradient) record.InputValue = Hold(x.Data!);
+        LowRankUpdate<T>? update = UpdateOf(gateUp);
+        bool needsGradient = x.NeedsGradient || gateUp.NeedsGradient || update is not null;
+        if (update is null && (!IsRecording || !needsGradient)) return New(_on.GatedLinear(x.Value, gateUp.Value), needsGradient);
+        T products;
+        T? projected = null;
+        Variable<T> result;
+        if (update is null) result = New(_on.GatedLinear(x.Value, gateUp.Value, out products), true);
+        else
+        {
+            products = _on.Linear(x.Value, gateUp.Value);
+            projected = _on.AddLowRank(x.Value, update, Seed, products);
+            result = New(_on.Gate(products), true);
+        }
+        if (Note(Operation.GatedLinear, result, x, gateUp) is { } record)
+        {
+            record.Extra = NewHeld(products);
+            Keep(record, update, projected is null ? null : NewHeld(projected));
+            return result;
+        }
+        _on.Free(products);
+        _on.Free(projected!);
         return result;
     }
 
@@ -165,9 +190,11 @@ public sealed class Tape<T> : IBackend<Variable<T>> where T : class
     /// The loss of predicting targets from hidden · headᵀ (<see cref="IGradientBackend{T}.CrossEntropy"/>). While recording, its gradients are computed at once and
     /// <see cref="Backward()"/> goes on from them.
     /// </summary>
-    public Loss CrossEntropy(Variable<T> hidden, Variable<T> head, ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, float softCap, float gradientScale)
+    /// <param name="rowLosses">Takes each row's loss, not weighted, unless it is empty.</param>
+    public Loss CrossEntropy(Variable<T> hidden, Variable<T> head, ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, float softCap, float gradientScale,
+        Span<double> rowLosses = default)
     {
-        Loss loss = _on.CrossEntropy(hidden.Value, head.Value, targets, weights, softCap, IsRecording ? gradientScale : 0, out T? gradient, IsRecording ? head.Gradient : null);
+        Loss loss = _on.CrossEntropy(hidden.Value, head.Value, targets, weights, softCap, IsRecording ? gradientScale : 0, out T? gradient, IsRecording ? head.Gradient : null, rowLosses);
         if (gradient is null) return loss;
         Held<T> held = NewHeld(gradient);
         if (hidden.NeedsGradient) Accumulate(hidden, held);
@@ -271,7 +298,11 @@ public sealed class Tape<T> : IBackend<Variable<T>> where T : class
         Variable<T> x = record.Input, weight = record.Second!;
         if (weight.NeedsGradient) Give(weight, _on.WeightGradient(record.InputValue!.Value, gradient, SumOf(weight)));
         if (x.NeedsGradient) Give(x, _on.LinearGradient(weight.Value, gradient, SumOf(x)));
+        if (record.Update is { } update)
+            _on.LowRankGradient(record.InputValue!.Value, record.Projected!.Value, update, Seed, gradient, x.NeedsGradient ? SumOf(x) : null);
     }
+
+    private LowRankUpdate<T>? UpdateOf(Variable<T> weight) => UsesUpdates ? weight.Update : null;
 
     /// <summary>Computes the layer again, noting what it did the first time, and runs that backwards.</summary>
     private void LayerBackward(Record<T> record, Held<T> gradient)
@@ -350,6 +381,14 @@ public sealed class Tape<T> : IBackend<Variable<T>> where T : class
         return record;
     }
 
+    /// <summary>What the gradient of a linear map reads: its input, where something on the way learns.</summary>
+    private static void Keep(Record<T> record, LowRankUpdate<T>? update, Held<T>? projected)
+    {
+        if (record.Second!.NeedsGradient || update is not null) record.InputValue = Hold(record.Input.Data!);
+        record.Update = update;
+        record.Projected = projected;
+    }
+
     private void Keep(Record<T> record, ReadOnlySpan<int> numbers)
     {
         record.FirstNumber = _numbers.Count;
@@ -394,7 +433,9 @@ public sealed class Tape<T> : IBackend<Variable<T>> where T : class
         if (record.InputValue is { } input) Release(input);
         if (record.ResultValue is { } result) Release(result);
         if (record.Extra is { } extra) Release(extra);
-        record.InputValue = record.ResultValue = record.Extra = null;
+        if (record.Projected is { } projected) Release(projected);
+        record.InputValue = record.ResultValue = record.Extra = record.Projected = null;
+        record.Update = null;
     }
 
     private void ReleaseValue(Variable<T> variable)

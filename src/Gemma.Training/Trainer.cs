@@ -228,6 +228,7 @@ public sealed class Trainer : IDisposable
             Utilisation = operations / seconds / PeakOperations,
             MemoryBytes = Environment.WorkingSet,
             IsSkipped = !moved,
+            Metrics = [.. loss.Metrics.Select(metric => metric with { Sum = metric.Sum / loss.Weight })],
         };
         _log!.Write(report);
         _options.Progress?.Report(report);
@@ -301,6 +302,11 @@ public sealed class Trainer : IDisposable
 
     private void WriteModel()
     {
+        if (_options.WritesBest && BestSaved() is int best && best != _state.Step)
+        {
+            Checkpoint.Open(_folder!.PathOf(best)).Restore(_model.Trained, _optimizer);
+            _options.Notice?.Invoke(FormattableString.Invariant($"the model is that of step {best}, which had the lowest held-out loss"));
+        }
         using NewFolder folder = NewFolder.Create(_folder!.Model, replace: true, _ => true);
         _options.WriteWeights(folder.TemporaryPath);
         folder.Publish();

@@ -33,7 +33,7 @@ internal static class TrainerIdentity
             identity["learning rate: final share"] = Text(rate.FinalShare);
         }
         if (rate.Shape == LearningRateShape.WarmUpStableDecay) identity["learning rate: decay"] = Text(rate.DecaySteps);
-        using (JsonDocument config = JsonDocument.Parse(HuggingFaceConfigWriter.Config(model.Parameters.Config, TensorType.F32)))
+        using (JsonDocument config = JsonDocument.Parse(HuggingFaceConfigWriter.Config(model.Config, TensorType.F32)))
             foreach (JsonProperty field in config.RootElement.EnumerateObject()) identity["model: " + field.Name] = field.Value.ValueKind == JsonValueKind.Array
                 ? string.Join(", ", field.Value.EnumerateArray().Select(item => item.ToString())) : field.Value.ToString();
         foreach ((string name, string value) in data.Identity) identity["data: " + name] = value;

@@ -37,6 +37,12 @@ public sealed record TrainerOptions
     /// <summary>The latest checkpoints that are kept, beside the best.</summary>
     public int Keep { get; init; } = 2;
 
+    /// <summary>
+    /// Ends with the model of the checkpoint that had the lowest held-out loss, where one was saved, rather than with the last. Evaluations come with checkpoints too;
+    /// where they are more frequent, the best between two checkpoints is not kept.
+    /// </summary>
+    public bool WritesBest { get; init; }
+
     /// <summary>Whether loss or gradients that are no numbers, and leaps of the loss, stop the run or only skip the step.</summary>
     public TroubleAction OnTrouble { get; init; }
 

@@ -39,7 +39,7 @@ internal sealed class TrainingLog : IDisposable
         json.WriteString("run", step == 0 ? "begins" : "goes on");
         json.WriteNumber("step", step);
         json.WriteString("time", DateTimeOffset.UtcNow);
-        json.WriteNumber("parameters", model.Parameters.Count);
+        json.WriteNumber("parameters", model.Config.ParameterCount);
         json.WriteNumber("trained_parameters", model.Trained.Count);
         json.WriteNumber("threads", model.Threads);
         json.WriteNumber("measured_peak_flops", Math.Round(peak));
@@ -62,10 +62,11 @@ internal sealed class TrainingLog : IDisposable
             json.WriteNumber("tokens_per_second", Math.Round(step.TokensPerSecond, 1));
             json.WriteNumber("flop_utilisation", Math.Round(step.Utilisation, 4));
             json.WriteNumber("memory_bytes", step.MemoryBytes);
+            foreach (Metric metric in step.Metrics) WriteNumber(json, metric.Name, metric.Sum);
             if (step.IsSkipped) json.WriteBoolean("skipped", true);
         });
         _events.Write(step.Step, [("loss/train", step.Loss), ("learning_rate", step.LearningRate), ("gradient_norm", step.GradientNorm), ("tokens_per_second", step.TokensPerSecond),
-            ("flop_utilisation", step.Utilisation), ("memory_bytes", step.MemoryBytes)]);
+            ("flop_utilisation", step.Utilisation), ("memory_bytes", step.MemoryBytes), .. step.Metrics.Select(metric => (metric.Name, metric.Sum))]);
         if (!step.IsSkipped) _curve.AddTraining(step.Step, step.Loss);
     }
 
@@ -76,8 +77,9 @@ internal sealed class TrainingLog : IDisposable
             json.WriteNumber("step", step);
             WriteNumber(json, "validation_loss", loss.Mean);
             json.WriteNumber("validation_tokens", loss.Weight);
+            foreach (Metric metric in loss.Metrics) WriteNumber(json, $"validation_{metric.Name}", metric.Sum / loss.Weight);
         });
-        _events.Write(step, [("loss/validation", loss.Mean)]);
+        _events.Write(step, [("loss/validation", loss.Mean), .. loss.Metrics.Select(metric => ($"{metric.Name}/validation", metric.Sum / loss.Weight))]);
         _curve.AddValidation(step, loss.Mean);
     }
 

@@ -14,30 +14,50 @@ public sealed class TrainingModel : IDisposable
     private readonly Transformer<Variable<DenseMatrix>> _transformer;
     private readonly Weights<Variable<DenseMatrix>> _weights;
     private readonly GemmaConfig _config;
+    private double[] _rowLosses = [];
+    private float[] _rowWeights = [];
 
+    /// <summary>A model all of whose parameters learn.</summary>
     /// <param name="parameters">The parameters; whoever made them disposes of them, after this.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="UsageException">This processor lacks what the precision needs.</exception>
     public TrainingModel(ParameterSet parameters, TrainingOptions? options = null) : this(parameters, options, backend => backend) { }
 
+    /// <summary>A model that stays as it is, and an adapter that learns.</summary>
+    /// <param name="weights">The model; whoever made it disposes of it, after this.</param>
+    /// <param name="adapter">The adapter; the same holds for it.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="UsageException">This processor lacks what the precision needs.</exception>
+    public TrainingModel(FrozenWeights weights, Lora adapter, TrainingOptions? options = null) : this(weights, adapter, options, backend => backend) { }
+
     /// <param name="wrap">Puts something between the tape and the backend, to measure.</param>
     internal TrainingModel(ParameterSet parameters, TrainingOptions? options, Func<IGradientBackend<DenseMatrix>, IGradientBackend<DenseMatrix>> wrap)
+        : this(parameters ?? throw new ArgumentNullException(nameof(parameters)), WeightsOf(parameters), options, wrap) { }
+
+    /// <inheritdoc cref="TrainingModel(ParameterSet, TrainingOptions, Func{IGradientBackend{DenseMatrix}, IGradientBackend{DenseMatrix}})"/>
+    internal TrainingModel(FrozenWeights weights, Lora adapter, TrainingOptions? options, Func<IGradientBackend<DenseMatrix>, IGradientBackend<DenseMatrix>> wrap)
+        : this((adapter ?? throw new ArgumentNullException(nameof(adapter))).Parameters, WeightsOf(weights ?? throw new ArgumentNullException(nameof(weights)), adapter), options, wrap) =>
+        Adapter = adapter;
+
+    private TrainingModel(ParameterSet trained, Weights<Variable<DenseMatrix>> weights, TrainingOptions? options,
+        Func<IGradientBackend<DenseMatrix>, IGradientBackend<DenseMatrix>> wrap)
     {
-        ArgumentNullException.ThrowIfNull(parameters);
-        options ??= new TrainingOptions();
-        Parameters = parameters;
-        Options = options;
-        _config = parameters.Config;
-        _backend = new CpuTrainingBackend(parameters, options.Precision, options.Threads);
+        Trained = trained;
+        Options = options ??= new TrainingOptions();
+        _config = trained.Config;
+        _backend = new CpuTrainingBackend(trained, options.Precision, options.Threads);
         _tape = new Tape<DenseMatrix>(wrap(_backend), options.RecomputeLayers);
-        _weights = WeightsOf(parameters);
+        _weights = weights;
         _transformer = new Transformer<Variable<DenseMatrix>>(_config, _weights, _tape);
     }
 
-    public ParameterSet Parameters { get; }
+    /// <summary>What an optimizer moves and a checkpoint keeps: all parameters, or those of the adapter.</summary>
+    public ParameterSet Trained { get; }
 
-    /// <summary>What an optimizer moves and a checkpoint keeps: all parameters here.</summary>
-    public ParameterSet Trained => Parameters;
+    public GemmaConfig Config => _config;
+
+    /// <summary>The adapter that learns; null where the whole model does.</summary>
+    public Lora? Adapter { get; }
 
     public TrainingOptions Options { get; }
 
@@ -50,7 +70,7 @@ public sealed class TrainingModel : IDisposable
     internal ThreadTeam Team => _backend.Team;
 
     /// <summary>Forwards and backwards: adds the gradients of gradientScale · Σ weight · loss to those of the parameters.</summary>
-    /// <param name="batch">The documents.</param>
+    /// <param name="batch">The documents, or pairs.</param>
     /// <param name="gradientScale">
     /// 1 / (the loss weights of all batches until the optimizer's step), which makes the gradients those of the mean loss however the step is divided into batches;
     /// for a step of one batch 1 / <see cref="TrainingBatch.Weight"/>.
@@ -58,8 +78,30 @@ public sealed class TrainingModel : IDisposable
     /// <returns>The batch's summed loss and weight.</returns>
     public Loss Step(TrainingBatch batch, float gradientScale) => Run(batch, gradientScale, true);
 
-    /// <summary>The loss alone, in the memory of one layer.</summary>
+    /// <summary>The loss alone, in the memory of one layer. Nothing is dropped.</summary>
     public Loss Evaluate(TrainingBatch batch) => Run(batch, 0, false);
+
+    /// <summary>For each document of a batch Σ weight · ln p(token); of a pair the chosen comes first.</summary>
+    /// <param name="batch">The documents.</param>
+    /// <param name="withoutAdapter">Of the model as it is without what the adapter has learnt.</param>
+    public double[] LogProbabilities(TrainingBatch batch, bool withoutAdapter = false)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        _tape.IsRecording = false;
+        _tape.Seed = null;
+        _tape.UsesUpdates = !withoutAdapter;
+        try
+        {
+            double[] sums = new double[batch.DocumentEnds.Length];
+            if (!batch.Rows.IsEmpty) AddLogProbabilities(_tape.Rows(_transformer.Hidden(batch.Inputs), batch.Rows), batch, sums);
+            return sums;
+        }
+        finally
+        {
+            _tape.UsesUpdates = true;
+            _tape.Clear();
+        }
+    }
 
     public void Dispose() => _backend.Dispose();
 
@@ -68,10 +110,12 @@ public sealed class TrainingModel : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         if (batch.Rows.IsEmpty) return default;
         _tape.IsRecording = learns;
+        _tape.Seed = learns ? batch.Seed : null;
         try
         {
             Variable<DenseMatrix> hidden = _tape.Rows(_transformer.Hidden(batch.Inputs), batch.Rows);
-            Loss loss = _tape.CrossEntropy(hidden, _weights.Embedding, batch.Targets, batch.Weights, _config.LogitSoftCap, gradientScale);
+            Loss loss = batch.Pairs.IsEmpty ? _tape.CrossEntropy(hidden, _weights.Embedding, batch.Targets, batch.Weights, _config.LogitSoftCap, gradientScale)
+                : Prefer(hidden, batch, gradientScale, learns);
             _tape.Backward();
             return loss;
         }
@@ -79,6 +123,67 @@ public sealed class TrainingModel : IDisposable
         {
             _tape.Clear();
         }
+    }
+
+    /// <summary>
+    /// Direct preference optimisation. What the loss does to an answer's log-probability is a factor on the cross-entropy of its tokens: known once the answers'
+    /// sums are, it makes the gradients those of a weighted cross-entropy.
+    /// </summary>
+    private Loss Prefer(Variable<DenseMatrix> hidden, TrainingBatch batch, float gradientScale, bool learns)
+    {
+        int rows = batch.Rows.Length, first = 0;
+        if (_rowWeights.Length < rows) _rowWeights = new float[rows];
+        double[] sums = new double[batch.DocumentEnds.Length];
+        AddLogProbabilities(hidden, batch, sums);
+        double loss = 0, chosenRewards = 0, rejectedRewards = 0, right = 0, beta = batch.PreferenceBeta;
+        for (int pair = 0; pair < batch.Pairs.Length; pair++)
+        {
+            double chosen = beta * (sums[2 * pair] - batch.Pairs[pair].Chosen), rejected = beta * (sums[2 * pair + 1] - batch.Pairs[pair].Rejected), margin = chosen - rejected;
+            loss += Math.Max(-margin, 0) + double.LogP1(Math.Exp(-Math.Abs(margin))); // −ln σ(margin)
+            chosenRewards += chosen;
+            rejectedRewards += rejected;
+            right += margin > 0 ? 1 : 0;
+            var push = (float)(beta / (1 + Math.Exp(margin))); // β · σ(−margin)
+            for (int end = batch.DocumentEnds[2 * pair]; first < end; first++) _rowWeights[first] = push * batch.Weights[first];
+            for (int end = batch.DocumentEnds[2 * pair + 1]; first < end; first++) _rowWeights[first] = -push * batch.Weights[first];
+        }
+        if (learns) _tape.CrossEntropy(hidden, _weights.Embedding, batch.Targets, _rowWeights.AsSpan(0, rows), _config.LogitSoftCap, gradientScale);
+        return new Loss(loss, batch.Pairs.Length)
+        {
+            Metrics = [new("rewards/chosen", chosenRewards), new("rewards/rejected", rejectedRewards), new("rewards/margins", chosenRewards - rejectedRewards), new("rewards/accuracies", right)],
+        };
+    }
+
+    /// <summary>Adds for each document Σ weight · ln p(token).</summary>
+    private void AddLogProbabilities(Variable<DenseMatrix> hidden, TrainingBatch batch, double[] sums)
+    {
+        int rows = batch.Rows.Length, row = 0;
+        if (_rowLosses.Length < rows) _rowLosses = new double[rows];
+        _tape.CrossEntropy(hidden, _weights.Embedding, batch.Targets, batch.Weights, _config.LogitSoftCap, 0, _rowLosses.AsSpan(0, rows));
+        for (int document = 0; document < sums.Length; document++)
+            for (int end = batch.DocumentEnds[document]; row < end; row++) sums[document] -= batch.Weights[row] * _rowLosses[row];
+    }
+
+    /// <summary>A frozen model, and for each matrix what the adapter adds to it.</summary>
+    private static Weights<Variable<DenseMatrix>> WeightsOf(FrozenWeights weights, Lora adapter)
+    {
+        if (!TensorTable.For(adapter.Parameters.Config).SequenceEqual(TensorTable.For(weights.Config))) throw new ArgumentException("the adapter was made for a model of another configuration", nameof(adapter));
+        return new(Of(weights.Matrices.Embedding), [.. weights.Matrices.Layers.Select((layer, index) => new LayerWeights<Variable<DenseMatrix>>
+        {
+            AttentionNorm = Of(layer.AttentionNorm),
+            QueryKeyValue = Of(layer.QueryKeyValue, index, TensorRole.Query),
+            QueryNorm = layer.QueryNorm is null ? null : Of(layer.QueryNorm),
+            KeyNorm = layer.KeyNorm is null ? null : Of(layer.KeyNorm),
+            AttentionOutput = Of(layer.AttentionOutput, index, TensorRole.AttentionOutput),
+            PostAttentionNorm = layer.PostAttentionNorm is null ? null : Of(layer.PostAttentionNorm),
+            FeedForwardNorm = Of(layer.FeedForwardNorm),
+            GateUp = Of(layer.GateUp, index, TensorRole.Gate),
+            Down = Of(layer.Down, index, TensorRole.Down),
+            PostFeedForwardNorm = layer.PostFeedForwardNorm is null ? null : Of(layer.PostFeedForwardNorm),
+        })], Of(weights.Matrices.FinalNorm));
+
+        Variable<DenseMatrix> Of(DenseMatrix matrix, int layer = -1, TensorRole? adapted = null) =>
+            new(matrix, null) { Update = adapted is { } first ? adapter.UpdateOf(layer, first) : null };
     }
 
     internal static Weights<Variable<DenseMatrix>> WeightsOf(ParameterSet parameters)

@@ -9,9 +9,8 @@ internal static class TrainingOperations
     /// </summary>
     public static double Of(TrainingModel model, TrainingBatch batch)
     {
-        GemmaConfig config = model.Parameters.Config;
-        bool isWhole = ReferenceEquals(model.Trained, model.Parameters);
-        double matrices = isWhole ? 6.0 * config.ParameterCount : 4.0 * config.ParameterCount + 6.0 * model.Trained.Count;
+        GemmaConfig config = model.Config;
+        double matrices = model.Adapter is null ? 6.0 * config.ParameterCount : 4.0 * config.ParameterCount + 6.0 * model.Trained.Count;
         double all = 0, windowed = 0;
         foreach (int position in batch.Inputs.Positions)
         {

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Gemma.Training;
 
 /// <summary>What there is to say of one step.</summary>
@@ -35,6 +37,9 @@ public sealed record TrainingStep
 
     /// <summary>Whether its gradients were thrown away.</summary>
     public required bool IsSkipped { get; init; }
+
+    /// <summary>What else the objective measures, as means.</summary>
+    public ImmutableArray<Metric> Metrics { get; init; } = [];
 
     public double TokensPerSecond => Tokens / Seconds;
 }

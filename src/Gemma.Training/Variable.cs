@@ -26,6 +26,9 @@ public sealed class Variable<T> where T : class
     /// <summary>Whether a parameter in training has a part in it.</summary>
     public bool NeedsGradient { get; internal set; }
 
+    /// <summary>What an adapter adds to products with this weight; null where there is none.</summary>
+    public LowRankUpdate<T>? Update { get; init; }
+
     internal Held<T>? Data { get; set; }
 
     internal Held<T>? Sum { get; set; }

@@ -81,7 +81,7 @@ internal sealed class TrainVerb : Verb
         TrainingOutcome outcome = trainer.Run(call.Cancellation);
         call.Screen.ClearStatus();
         if (loader.TooShort > 0) call.Screen.Warn(string.Create(CultureInfo.InvariantCulture, $"{loader.TooShort} documents of one token were left out: nothing can be predicted in them"));
-        Report(call, settings, trainer, outcome);
+        TrainingReport.Show(call, trainer, settings.Options.Steps, outcome, $"gemma train {call.Get(_file)}{Again(call)} --resume", $"gemma run -m {trainer.ModelPath}");
         return outcome == TrainingOutcome.Interrupted ? Interrupt.ExitCode : 0;
     }
 
@@ -103,47 +103,10 @@ internal sealed class TrainVerb : Verb
         TrainerOptions options = settings.Options;
         long tokens = data.Sum(set => set.Shards.Sum(shard => shard.TokenCount));
         call.Screen.Note(string.Create(CultureInfo.InvariantCulture,
-            $"{Amount.Count(model.Parameters.Count)} parameters, {Amount.Count(tokens)} tokens of data, {options.Steps} steps of {options.BatchTokens * options.Accumulation} tokens at most; ")
+            $"{Amount.Count(model.Trained.Count)} parameters, {Amount.Count(tokens)} tokens of data, {options.Steps} steps of {options.BatchTokens * options.Accumulation} tokens at most; ")
             + string.Create(CultureInfo.InvariantCulture, $"{TrainingSettings.Precisions.First(precision => precision.Value == settings.Precision).Key} on {model.Threads} threads, which were measured to do {trainer.PeakOperations / 1e9:0} GFLOP/s (the peak that utilisation is of)"));
         if (from is not null) call.Screen.Note($"goes on from {from}");
         else if (call.Get(_resume)) call.Screen.Note($"{options.Output} holds no checkpoint yet: the run begins");
-    }
-
-    private void Report(Invocation call, PretrainingSettings settings, Trainer trainer, TrainingOutcome outcome)
-    {
-        bool ended = outcome is TrainingOutcome.Finished or TrainingOutcome.EndOfData or TrainingOutcome.StoppedEarly;
-        if (call.Screen.Json)
-        {
-            call.Screen.WriteJson(json =>
-            {
-                json.WriteStartObject();
-                json.WriteString("outcome", OutcomeName(outcome));
-                json.WriteNumber("step", trainer.Step);
-                json.WriteNumber("steps", settings.Options.Steps);
-                json.WriteNumber("tokens", trainer.Tokens);
-                json.WriteNumber("seconds", trainer.Time.TotalSeconds);
-                json.WriteNumber("skipped_steps", trainer.SkippedSteps);
-                json.WriteFinite("training_loss", trainer.TrainingLoss);
-                json.WriteFinite("validation_loss", trainer.ValidationLoss);
-                json.WriteFinite("best_loss", trainer.BestLoss);
-                json.WriteFinite("best_step", trainer.BestStep);
-                json.WriteString("checkpoint", trainer.CheckpointPath);
-                if (ended) json.WriteString("model", trainer.ModelPath);
-                else json.WriteNull("model");
-                json.WriteEndObject();
-            });
-        }
-        string done = string.Create(CultureInfo.InvariantCulture, $"{trainer.Step} of {settings.Options.Steps} steps, {Amount.Count(trainer.Tokens)} tokens in {Amount.Duration(trainer.Time)}");
-        if (!ended)
-        {
-            string why = outcome == TrainingOutcome.OutOfTime ? "the time is up" : "interrupted";
-            // Whoever wants quiet must still know how to go on.
-            call.Screen.Say($"{why}: {done}; saved, go on with: gemma train {call.Get(_file)}{Again(call)} --resume");
-            return;
-        }
-        string ending = outcome switch { TrainingOutcome.EndOfData => "the data has ended: ", TrainingOutcome.StoppedEarly => "the held-out loss got no better: ", _ => "" };
-        string loss = string.Create(CultureInfo.InvariantCulture, $"loss {trainer.TrainingLoss:0.000}") + (trainer.ValidationLoss is double held ? string.Create(CultureInfo.InvariantCulture, $", held out {held:0.000}") : "");
-        call.Screen.Note($"{trainer.ModelPath}: {ending}{done}; {loss}; try it with: gemma run -m {trainer.ModelPath}");
     }
 
     /// <summary>The flags without which the run would be another.</summary>
@@ -152,13 +115,4 @@ internal sealed class TrainVerb : Verb
         IEnumerable<string> flags = new[] { _output, _steps, _precision, _seed, _trouble }.Where(flag => call.Get(flag) is not null).Select(flag => $" {flag.Name} {call.Get(flag)}");
         return string.Concat(flags.Concat((call.Get(_set) ?? []).Select(set => $" {_set.Name} {set}")));
     }
-
-    private static string OutcomeName(TrainingOutcome outcome) => outcome switch
-    {
-        TrainingOutcome.Finished => "finished",
-        TrainingOutcome.EndOfData => "end_of_data",
-        TrainingOutcome.StoppedEarly => "stopped_early",
-        TrainingOutcome.OutOfTime => "out_of_time",
-        _ => "interrupted",
-    };
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Gemma.Cpu;
 using Gemma.Cpu.Emit;
 using Gemma.Cpu.Kernels;
 
@@ -9,6 +10,8 @@ namespace Gemma.Training.Cpu;
 internal sealed unsafe class BFloat16Products(DenseTiles tiles) : ProductKernels
 {
     public override int Units(int k) => (k + 1) / 2;
+
+    public override bool Reads(WeightType type) => type == WeightType.BF16;
 
     public override void Multiply(byte* panels, nint panelBytes, int panelCount, int units, byte* rows, nint rowBytes, int rowCount, float* result, nint resultStride, bool adds) =>
         tiles.Multiply(panels, panelBytes, panelCount, units, rows, rowBytes, rowCount, result, resultStride, adds);

@@ -1,5 +1,6 @@
 using Gemma.Cpu;
 using Gemma.Cpu.Kernels;
+using Gemma.Generation;
 
 namespace Gemma.Training.Cpu;
 
@@ -19,6 +20,7 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
     private readonly MatrixProducts _products;
     private readonly FlashAttention _attention;
     private readonly FlashAttentionGradient _attentionGradient;
+    private readonly FrozenProducts _frozen;
     private readonly HeadLoss _loss;
     private readonly MatrixPool _pool = new();
     private readonly Scratch _gains = new();
@@ -38,13 +40,14 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
         _products = new MatrixProducts(_productKernels, _gradients, Team);
         _attention = new FlashAttention(_productKernels, kernels, _gradients, Team);
         _attentionGradient = new FlashAttentionGradient(_productKernels, kernels, _gradients, Team);
-        _loss = new HeadLoss(_products, _gradients);
+        _frozen = new FrozenProducts(_productKernels, Team);
+        _loss = new HeadLoss(_products, _frozen, _gradients);
     }
 
     public ThreadTeam Team { get; }
 
     /// <summary>Bytes of activations, gradients of activations, packed parameters and scratch.</summary>
-    public long ActivationBytes => _pool.Bytes + _gains.Bytes + _products.Bytes + _attention.Bytes + _attentionGradient.Bytes + _loss.Bytes + _packed.Sum(packed => packed.Bytes);
+    public long ActivationBytes => _pool.Bytes + _gains.Bytes + _products.Bytes + _frozen.Bytes + _attention.Bytes + _attentionGradient.Bytes + _loss.Bytes + _packed.Sum(packed => packed.Bytes);
 
     private float Epsilon => _parameters.Config.NormEpsilon;
 
@@ -94,23 +97,23 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
     public DenseMatrix Linear(DenseMatrix x, DenseMatrix weight)
     {
         DenseMatrix result = _pool.Rent(x.Rows, weight.Rows);
-        PackedParameter packed = PackedOf(weight);
-        _products.Linear(x, packed.Forward(_parameters.Version, Team), packed.ForwardBytes, packed.ForwardCount, result, false);
+        if (weight.Frozen is { } frozen) _frozen.Linear(x, frozen, result, false);
+        else Linear(x, PackedOf(weight), result, false);
         return result;
     }
 
     public DenseMatrix LinearGradient(DenseMatrix weight, DenseMatrix gradient, DenseMatrix? sum)
     {
         DenseMatrix result = sum ?? _pool.Rent(gradient.Rows, weight.Columns);
-        PackedParameter packed = PackedOf(weight);
-        _products.Linear(gradient, packed.Backward(_parameters.Version, Team), packed.BackwardBytes, packed.BackwardCount, result, sum is not null);
+        if (weight.Frozen is { } frozen) _frozen.Gradient(gradient, frozen, result, sum is not null);
+        else Transposed(gradient, PackedOf(weight), result, sum is not null);
         return result;
     }
 
     public DenseMatrix WeightGradient(DenseMatrix x, DenseMatrix gradient, DenseMatrix? sum)
     {
         DenseMatrix result = sum ?? Zero(gradient.Columns, x.Columns);
-        _products.Gradient(x.Data, x.Columns, gradient.Data, gradient.Columns, x.Rows, gradient.Columns, result.Data);
+        _products.Gradient(x, gradient, result.Data);
         return result;
     }
 
@@ -123,11 +126,59 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
 
     public DenseMatrix GatedLinear(DenseMatrix x, DenseMatrix gateUp, out DenseMatrix products)
     {
+        if (gateUp.Frozen is not null)
+        {
+            products = Linear(x, gateUp);
+            return Gate(products);
+        }
         products = _pool.Rent(x.Rows, gateUp.Rows);
         DenseMatrix result = _pool.Rent(x.Rows, gateUp.Rows / 2);
         PackedParameter packed = PackedOf(gateUp);
         _products.Linear(x, packed.Forward(_parameters.Version, Team), packed.ForwardBytes, packed.ForwardCount, products, false, result);
         return result;
+    }
+
+    public DenseMatrix Gate(DenseMatrix products)
+    {
+        DenseMatrix result = _pool.Rent(products.Rows, products.Columns / 2);
+        var work = new GateWork(_gradients, products, result);
+        Team.Run(ref work);
+        return result;
+    }
+
+    public DenseMatrix AddLowRank(DenseMatrix x, LowRankUpdate<DenseMatrix> update, ulong? seed, DenseMatrix result)
+    {
+        DenseMatrix kept = Drop(x, update, seed), projected = _pool.Rent(x.Rows, update.Down.Rows);
+        Linear(kept, PackedOf(update.Down), projected, false);
+        Scale(projected, update.Scale);
+        foreach (LowRankPart<DenseMatrix> part in update.Parts)
+            Transposed(MatrixView.OfColumns(projected, part.FirstRank, part.Up.Rows), PackedOf(part.Up), MatrixView.OfColumns(result, part.FirstColumn, part.Up.Columns), true);
+        if (kept != x) _pool.Return(kept);
+        return projected;
+    }
+
+    public void LowRankGradient(DenseMatrix x, DenseMatrix projected, LowRankUpdate<DenseMatrix> update, ulong? seed, DenseMatrix gradient, DenseMatrix? sum)
+    {
+        DenseMatrix back = _pool.Rent(projected.Rows, projected.Columns);
+        foreach (LowRankPart<DenseMatrix> part in update.Parts)
+        {
+            MatrixView given = MatrixView.OfColumns(gradient, part.FirstColumn, part.Up.Columns);
+            Linear(given, PackedOf(part.Up), MatrixView.OfColumns(back, part.FirstRank, part.Up.Rows), false);
+            _products.Gradient(given, MatrixView.OfColumns(projected, part.FirstRank, part.Up.Rows), part.UpGradient.Data);
+        }
+        Scale(back, update.Scale);
+        DenseMatrix kept = Drop(x, update, seed);
+        _products.Gradient(kept, back, update.DownGradient.Data);
+        if (sum is not null && kept == x) Transposed(back, PackedOf(update.Down), sum, true);
+        else if (sum is not null)
+        {
+            // What was dropped gives no gradient.
+            Transposed(back, PackedOf(update.Down), kept, false);
+            var work = new DropWork(_kernels, kept, update.Dropout, DropKey(update, seed!.Value), sum, true);
+            Team.Run(ref work);
+        }
+        if (kept != x) _pool.Return(kept);
+        _pool.Return(back);
     }
 
     public DenseMatrix GateGradient(DenseMatrix products, DenseMatrix gradient)
@@ -238,7 +289,7 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
     public DenseMatrix Layer(DenseMatrix x, int layer, Batch batch, LayerFunction<DenseMatrix> function) => function(x, layer, batch);
 
     public Loss CrossEntropy(DenseMatrix hidden, DenseMatrix head, ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, float softCap, float gradientScale,
-        out DenseMatrix? hiddenGradient, DenseMatrix? headSum)
+        out DenseMatrix? hiddenGradient, DenseMatrix? headSum, Span<double> rowLosses)
     {
         foreach (int target in targets)
         {
@@ -246,7 +297,8 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
                 throw new UsageException(FormattableString.Invariant($"token id {target} is not in the vocabulary: ids are 0 to {head.Rows - 1}"));
         }
         hiddenGradient = gradientScale == 0 ? null : _pool.Rent(hidden.Rows, hidden.Columns);
-        return _loss.Run(hidden, head, PackedOf(head), _parameters.Version, targets, weights, softCap, gradientScale, hiddenGradient, gradientScale == 0 ? null : headSum);
+        return head.Frozen is { } frozen ? _loss.Run(hidden, frozen, targets, weights, softCap, gradientScale, hiddenGradient, rowLosses)
+            : _loss.Run(hidden, head, PackedOf(head), _parameters.Version, targets, weights, softCap, gradientScale, hiddenGradient, gradientScale == 0 ? null : headSum, rowLosses);
     }
 
     public DenseMatrix Copy(DenseMatrix x)
@@ -266,6 +318,7 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
         _pool.Dispose();
         _gains.Dispose();
         _products.Dispose();
+        _frozen.Dispose();
         _attention.Dispose();
         _attentionGradient.Dispose();
         _loss.Dispose();
@@ -284,6 +337,32 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
         _packed.Add(packed);
         return weight.Packed = packed;
     }
+
+    /// <summary>x · parameterᵀ.</summary>
+    private void Linear(MatrixView x, PackedParameter packed, MatrixView result, bool adds) =>
+        _products.Linear(x, packed.Forward(_parameters.Version, Team), packed.ForwardBytes, packed.ForwardCount, result, adds);
+
+    /// <summary>x · parameter.</summary>
+    private void Transposed(MatrixView x, PackedParameter packed, MatrixView result, bool adds) =>
+        _products.Linear(x, packed.Backward(_parameters.Version, Team), packed.BackwardBytes, packed.BackwardCount, result, adds);
+
+    /// <summary>Of any width, as ranks are; the vector kernels take whole sixteens.</summary>
+    private static void Scale(DenseMatrix x, float factor)
+    {
+        for (long i = 0; i < x.Count; i++) x.Data[i] *= factor;
+    }
+
+    /// <summary>A copy without what chance drops, or x itself where it drops nothing.</summary>
+    private DenseMatrix Drop(DenseMatrix x, LowRankUpdate<DenseMatrix> update, ulong? seed)
+    {
+        if (seed is not { } known || update.Dropout == 0) return x;
+        DenseMatrix result = _pool.Rent(x.Rows, x.Columns);
+        var work = new DropWork(_kernels, x, update.Dropout, DropKey(update, known), result, false);
+        Team.Run(ref work);
+        return result;
+    }
+
+    private static ulong DropKey(LowRankUpdate<DenseMatrix> update, ulong seed) => CounterRandom.Next(seed, update.Stream);
 
     private DenseMatrix Zero(int rows, int columns)
     {
@@ -323,7 +402,11 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
         public void Run(int part, int parts)
         {
             (int begin, int end) = Share(result.Rows, part, parts);
-            for (int row = begin; row < end; row++) kernels.Scale(table.RowPointer(tokens[row]), scale, table.Columns, result.RowPointer(row));
+            for (int row = begin; row < end; row++)
+            {
+                if (table.Frozen is { } frozen) frozen.ReadRow(tokens[row], scale, result.RowPointer(row));
+                else kernels.Scale(table.RowPointer(tokens[row]), scale, table.Columns, result.RowPointer(row));
+            }
         }
     }
 
@@ -428,6 +511,32 @@ internal sealed unsafe class CpuTrainingBackend : IGradientBackend<DenseMatrix>,
         {
             (int begin, int end) = Share(x.Rows, part, parts);
             for (int row = begin; row < end; row++) kernels.Add(x.RowPointer(row), y.RowPointer(row), x.Columns, result.RowPointer(row));
+        }
+    }
+
+    private readonly struct GateWork(GradientKernels gradients, DenseMatrix products, DenseMatrix result) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(products.Rows, part, parts);
+            for (int row = begin; row < end; row++)
+            {
+                float* gate = products.RowPointer(row);
+                gradients.Gate(gate, gate + result.Columns, result.Columns, result.RowPointer(row));
+            }
+        }
+    }
+
+    private readonly struct DropWork(CpuKernels kernels, DenseMatrix x, float share, ulong key, DenseMatrix result, bool adds) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(x.Rows, part, parts);
+            for (int row = begin; row < end; row++)
+            {
+                Dropout.Run(x.RowPointer(row), x.Columns, share, CounterRandom.Next(key, (ulong)row), adds ? x.RowPointer(row) : result.RowPointer(row));
+                if (adds) kernels.Add(result.RowPointer(row), x.RowPointer(row), x.Columns, result.RowPointer(row));
+            }
         }
     }
 

@@ -1,6 +1,8 @@
+using Gemma.Cpu;
+
 namespace Gemma.Training.Cpu;
 
-/// <summary>A row-major fp32 matrix in native memory: an activation, a gradient, or a view of a parameter.</summary>
+/// <summary>A row-major fp32 matrix in native memory: an activation, a gradient, or a view of a parameter; or weights that stay as they are.</summary>
 public sealed unsafe class DenseMatrix
 {
     internal DenseMatrix(int rows, int columns, float* data)
@@ -21,6 +23,9 @@ public sealed unsafe class DenseMatrix
 
     /// <summary>A parameter's values as products read them; null until they are first needed.</summary>
     internal PackedParameter? Packed { get; set; }
+
+    /// <summary>Weights that are not trained, in the form of inference; then there are no <see cref="Data"/>.</summary>
+    internal PackedWeights? Frozen { get; init; }
 
     internal long Count => (long)Rows * Columns;
 

@@ -23,7 +23,7 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, GradientKer
     public long Bytes => _threads.Bytes + _panels.Bytes;
 
     /// <summary>result = or += x · panels, and gelu_tanh(left half) ⊙ right half of that into <paramref name="gated"/> where it is given.</summary>
-    public void Linear(DenseMatrix x, byte* panels, nint panelBytes, int panelCount, DenseMatrix result, bool adds, DenseMatrix? gated = null)
+    public void Linear(MatrixView x, byte* panels, nint panelBytes, int panelCount, MatrixView result, bool adds, DenseMatrix? gated = null)
     {
         nint rowBytes = ProductKernels.RowBytes(products.Units(x.Columns));
         int share = (x.Rows + 4 * team.Count - 1) / (4 * team.Count);
@@ -35,25 +35,21 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, GradientKer
     }
 
     /// <summary>sum += gradientᵀ · x, over all rows.</summary>
-    /// <param name="x">[rows, width], its rows one behind the other.</param>
-    /// <param name="width">Columns of x.</param>
+    /// <param name="x">[rows, width]</param>
     /// <param name="gradient">[rows, outputs]</param>
-    /// <param name="gradientStride">Floats from a row of it to the next.</param>
-    /// <param name="rows">Rows of both.</param>
-    /// <param name="outputs">Rows of the sum.</param>
-    /// <param name="sum">[outputs, width]</param>
-    public void Gradient(float* x, int width, float* gradient, nint gradientStride, int rows, int outputs, float* sum)
+    /// <param name="sum">[outputs, width], its rows one behind the other.</param>
+    public void Gradient(MatrixView x, MatrixView gradient, float* sum)
     {
-        int panelCount = width / ProductKernels.PanelRows;
+        int rows = x.Rows, width = x.Columns, outputs = gradient.Columns, panelCount = width / ProductKernels.PanelRows;
         nint panelBytes = (nint)products.Units(rows) * ProductKernels.PanelUnit;
         byte* panels = _panels.Reserve(panelCount * panelBytes);
-        var pack = new PackWork(products, x, width, rows, panels, panelBytes);
+        var pack = new PackWork(products, x, panels, panelBytes);
         team.Run(ref pack);
 
         int blocks = Math.Max((outputs + GradientRows - 1) / GradientRows, 2 * team.Count);
         int block = Math.Max(16, (outputs + blocks - 1) / blocks + 15 & ~15);
         nint size = block * ProductKernels.RowBytes(GradientUnits);
-        var work = new GradientWork(products, width, gradient, gradientStride, rows, outputs, sum, panels, panelBytes, block, _threads.Reserve(size * team.Count), size);
+        var work = new GradientWork(products, width, gradient.Data, gradient.Stride, rows, outputs, sum, panels, panelBytes, block, _threads.Reserve(size * team.Count), size);
         team.Run(ref work);
     }
 
@@ -63,7 +59,7 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, GradientKer
         _panels.Dispose();
     }
 
-    private struct LinearWork(ProductKernels products, GradientKernels gradients, DenseMatrix x, byte* panels, nint panelBytes, int panelCount, DenseMatrix result, bool adds,
+    private struct LinearWork(ProductKernels products, GradientKernels gradients, MatrixView x, byte* panels, nint panelBytes, int panelCount, MatrixView result, bool adds,
         DenseMatrix? gated, int block, byte* scratch, nint scratchSize, nint padding) : IWork
     {
         private int _next;
@@ -75,9 +71,9 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, GradientKer
             for (int first; (first = Interlocked.Add(ref _next, block) - block) < x.Rows;)
             {
                 int count = Math.Min(block, x.Rows - first);
-                byte* rows = products.Rows(x.RowPointer(first), x.Columns, count, x.Columns, memory, out nint rowBytes);
+                byte* rows = products.Rows(x.RowPointer(first), x.Stride, count, x.Columns, memory, out nint rowBytes);
                 if (result.Columns % ProductKernels.PanelRows == 0)
-                    products.MultiplyAll(panels, panelBytes, panelCount, units, rows, rowBytes, count, result.RowPointer(first), result.Columns, adds);
+                    products.MultiplyAll(panels, panelBytes, panelCount, units, rows, rowBytes, count, result.RowPointer(first), result.Stride, adds);
                 else Padded(rows, rowBytes, first, count, (float*)(memory + padding));
                 if (gated is null) continue;
                 for (int row = first; row < first + count; row++)
@@ -102,18 +98,18 @@ internal sealed unsafe class MatrixProducts(ProductKernels products, GradientKer
     }
 
     /// <summary>Panels of x's columns, k along its rows.</summary>
-    private struct PackWork(ProductKernels products, float* x, int width, int rows, byte* panels, nint panelBytes) : IWork
+    private struct PackWork(ProductKernels products, MatrixView x, byte* panels, nint panelBytes) : IWork
     {
         private int _next;
 
         public void Run(int part, int parts)
         {
-            for (int first; (first = Interlocked.Add(ref _next, PackedRows) - PackedRows) < rows;)
+            for (int first; (first = Interlocked.Add(ref _next, PackedRows) - PackedRows) < x.Rows;)
             {
-                int count = Math.Min(PackedRows, rows - first);
-                for (int panel = 0; panel < width / ProductKernels.PanelRows; panel++)
+                int count = Math.Min(PackedRows, x.Rows - first);
+                for (int panel = 0; panel < x.Columns / ProductKernels.PanelRows; panel++)
                 {
-                    products.PanelOfColumns(x + (nint)first * width + panel * ProductKernels.PanelRows, width, count, ProductKernels.PanelRows,
+                    products.PanelOfColumns(x.RowPointer(first) + panel * ProductKernels.PanelRows, x.Stride, count, ProductKernels.PanelRows,
                         panels + panel * panelBytes + (nint)products.Units(first) * ProductKernels.PanelUnit);
                 }
             }

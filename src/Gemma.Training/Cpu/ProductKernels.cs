@@ -71,6 +71,9 @@ internal abstract unsafe class ProductKernels
         return scratch;
     }
 
+    /// <summary>Whether panels of inference in this type are what the tiles read.</summary>
+    public abstract bool Reads(WeightType type);
+
     /// <summary>All panels of a product over a whole side.</summary>
     public void MultiplyAll(byte* panels, nint panelBytes, int panelCount, int units, byte* rows, nint rowBytes, int rowCount, float* result, nint resultStride, bool adds)
     {

@@ -15,6 +15,8 @@ internal sealed unsafe class SingleProducts(CpuKernels kernels, DenseTiles? tile
 
     public override bool ReadsSingles => true;
 
+    public override bool Reads(WeightType type) => type == WeightType.F32;
+
     public override void Multiply(byte* panels, nint panelBytes, int panelCount, int units, byte* rows, nint rowBytes, int rowCount, float* result, nint resultStride, bool adds)
     {
         if (tiles is not null)

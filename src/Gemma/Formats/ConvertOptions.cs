@@ -10,6 +10,9 @@ public sealed record ConvertOptions : WriteOptions
     /// source's type where it can hold it, F32 for quantised weights.
     /// </summary>
     public TensorType? Type { get; init; }
+
+    /// <summary>An adapter that is merged into the weights: W + scale · B · A, summed in fp64 and rounded once to what is written.</summary>
+    public LoraAdapter? Adapter { get; init; }
 }
 
 /// <summary>What a conversion came to.</summary>

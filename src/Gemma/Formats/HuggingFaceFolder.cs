@@ -65,9 +65,12 @@ public sealed partial class HuggingFaceFolder
     internal static void CheckFree(string path, bool force) => NewFolder.CheckFree(path, force, IsWritten);
 
     /// <summary>Files of a model's folder, other than configuration and weights, that a copy of it should have too.</summary>
-    internal static IReadOnlyDictionary<string, byte[]> Companions(ModelFiles files)
+    /// <param name="files">The model.</param>
+    /// <param name="withTurns">Also those that say how it takes turns, and ends them.</param>
+    internal static IReadOnlyDictionary<string, byte[]> Companions(ModelFiles files, bool withTurns = true)
     {
-        string[] names = [GenerationName, TokenizerName, "tokenizer.json", TokenizerConfigName, "special_tokens_map.json", "added_tokens.json", HuggingFaceChatTemplate.FileName];
+        string[] turns = [GenerationName, TokenizerConfigName, HuggingFaceChatTemplate.FileName];
+        IEnumerable<string> names = [TokenizerName, "tokenizer.json", "special_tokens_map.json", "added_tokens.json", .. withTurns ? turns : []];
         return names.Select(name => (Name: name, Bytes: files.Companion(name))).Where(file => file.Bytes is not null).ToDictionary(file => file.Name, file => file.Bytes!);
     }
 

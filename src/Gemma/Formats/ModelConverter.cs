@@ -37,7 +37,11 @@ public sealed class ModelConverter
         return new ModelConverter(files, destination, options ?? new ConvertOptions(), cancellation).Run();
     }
 
-    private GemmaConfig Config => _files.Config;
+    /// <summary>The source's; with an adapter that has learnt to take turns it ends them too.</summary>
+    private GemmaConfig Config => field ??= _options.Adapter?.ChatTemplate is null || _files.ReadTokenizer()?.EndOfTurnId is not int end ? _files.Config
+        : _files.Config with { EosIds = [.. _files.Config.EosIds.Union([end])] };
+
+    private string? ChatTemplate => _options.Adapter?.ChatTemplate ?? _files.ChatTemplate;
 
     private GgufMetadata? SourceMetadata => (_files.Tensors as Gguf)?.Metadata;
 
@@ -94,9 +98,9 @@ public sealed class ModelConverter
             Config = Config,
             Tensors = tensors,
             Defaults = _files.Defaults,
-            ChatTemplate = _files.ChatTemplate,
+            ChatTemplate = ChatTemplate,
             Tokenizer = SourceMetadata is null ? null : GgufTokenizer(),
-            Copies = HuggingFaceFolder.Companions(_files),
+            Copies = HuggingFaceFolder.Companions(_files, withTurns: _options.Adapter?.ChatTemplate is null),
         }.Write(_destination, _options, _cancellation);
         return (type, tensors.Sum(tensor => tensor.ByteCount));
     }
@@ -104,7 +108,7 @@ public sealed class ModelConverter
     private string SourceFolder => Directory.Exists(_files.Path) ? _files.Path : Path.GetDirectoryName(Path.GetFullPath(_files.Path))!;
 
     private TensorContent Convert(TensorSpec spec, TensorType type, bool toGguf) =>
-        new TensorConversion(_files, spec, type, toGguf, spec.IsNorm ? _norms : _matrices).Content();
+        new TensorConversion(_files, spec, type, toGguf, spec.IsNorm ? _norms : _matrices, _options.Adapter).Content();
 
     /// <summary>Norms stay F32.</summary>
     private TensorType GgufType(TensorSpec spec) => spec.IsNorm ? TensorType.F32
@@ -125,6 +129,9 @@ public sealed class ModelConverter
     {
         var metadata = new GgufMetadata(_destination);
         foreach ((string key, object value) in source) metadata.Add(key, value);
+        if (_options.Adapter?.ChatTemplate is not string template) return metadata;
+        GgufModel.AddIds(metadata, Config);
+        metadata.Set(GgufModel.ChatTemplateKey, template);
         return metadata;
     }
 
@@ -134,7 +141,7 @@ public sealed class ModelConverter
         AddTokenizer(metadata);
         GgufModel.AddIds(metadata, Config);
         if (_files.Defaults is GenerationDefaults defaults) GgufModel.AddDefaults(metadata, defaults);
-        if (_files.ChatTemplate is string template) metadata.Add(GgufModel.ChatTemplateKey, template);
+        if (ChatTemplate is string template) metadata.Add(GgufModel.ChatTemplateKey, template);
         return metadata;
     }
 

@@ -12,7 +12,7 @@ namespace Gemma.Formats;
 /// w lies from −2 to −½). So gains survive any number of round trips, and so does w but for its bits below half an ulp of 1 + w, which GGUF cannot hold:
 /// a w that bf16 holds is kept from 2⁻¹⁶ on.
 /// </remarks>
-internal sealed class TensorConversion(ModelFiles files, TensorSpec spec, TensorType type, bool toGguf, Rounding rounding)
+internal sealed class TensorConversion(ModelFiles files, TensorSpec spec, TensorType type, bool toGguf, Rounding rounding, LoraAdapter? adapter = null)
 {
     private readonly TensorInfo _source = files.Find(spec);
 
@@ -30,7 +30,9 @@ internal sealed class TensorConversion(ModelFiles files, TensorSpec spec, Tensor
         Span<float> values = rented.AsSpan(0, spec.Columns), held = rented.AsSpan(spec.Columns, spec.Columns);
         files.ReadPublishedRow(spec, row, values); // even where bytes are copied: damaged weights are not passed on
         float shift = Shift;
-        if (_source.Type == type && shift == 0) files.Tensors.RowBytes(_source, row).CopyTo(destination);
+        bool isMerged = adapter?.Matrices.ContainsKey(spec) == true;
+        if (isMerged) adapter!.AddTo(spec, row, values);
+        if (_source.Type == type && shift == 0 && !isMerged) files.Tensors.RowBytes(_source, row).CopyTo(destination);
         else
         {
             for (int i = 0; i < values.Length; i++) held[i] = values[i] + shift;

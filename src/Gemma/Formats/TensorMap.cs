@@ -41,5 +41,8 @@ internal sealed class TensorMap
             : throw new BadFileException(_file.PathOf(tensor), name, $"a shape of {expected}", tensor.ShapeText, "the weights are of another model than the configuration");
     }
 
+    /// <summary>The names that something of the table may have, whatever prefix its maker put before them.</summary>
+    public static IEnumerable<string> NamesOf(string name) => Prefixes.Select(prefix => prefix + name[Root.Length..]);
+
     private string NameOf(TensorSpec spec) => _file is Safetensors ? _prefix + spec.HuggingFaceName[Root.Length..] : spec.GgufName;
 }

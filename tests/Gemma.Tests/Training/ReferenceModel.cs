@@ -51,24 +51,36 @@ internal sealed class ReferenceModel
         double sum = 0, all = 0;
         foreach ((int[] tokens, float[] weights) in documents)
         {
-            var batch = new Batch();
-            batch.Add(tokens.AsSpan(0, tokens.Length - 1), LogitRows.All);
-            Real logits = _transformer.Forward(batch);
-            for (int i = 1; i < tokens.Length; i++)
-            {
-                Span<double> row = logits.Row(i - 1);
-                double largest = double.NegativeInfinity, total = 0;
-                foreach (double value in row) largest = Math.Max(largest, value);
-                foreach (double value in row) total += Math.Exp(value - largest);
-                sum += weights[i] * (Math.Log(total) + largest - row[tokens[i]]);
-                all += weights[i];
-            }
+            sum -= LogProbability(tokens, weights);
+            for (int i = 1; i < tokens.Length; i++) all += weights[i];
         }
         return sum / all;
     }
 
+    /// <summary>Σ weight · ln p(next) of one document.</summary>
+    public double LogProbability(int[] tokens, float[] weights)
+    {
+        var batch = new Batch();
+        batch.Add(tokens.AsSpan(0, tokens.Length - 1), LogitRows.All);
+        Real logits = _transformer.Forward(batch);
+        double sum = 0;
+        for (int i = 1; i < tokens.Length; i++)
+        {
+            Span<double> row = logits.Row(i - 1);
+            double largest = double.NegativeInfinity, total = 0;
+            foreach (double value in row) largest = Math.Max(largest, value);
+            foreach (double value in row) total += Math.Exp(value - largest);
+            sum -= weights[i] * (Math.Log(total) + largest - row[tokens[i]]);
+        }
+        return sum;
+    }
+
     /// <summary>The loss's derivative in a direction: a few parameters, each with its factor.</summary>
-    public double Derivative(IReadOnlyList<(long Index, double Factor)> direction, IReadOnlyCollection<(int[] Tokens, float[] Weights)> documents, double step = 1e-5)
+    public double Derivative(IReadOnlyList<(long Index, double Factor)> direction, IReadOnlyCollection<(int[] Tokens, float[] Weights)> documents, double step = 1e-5) =>
+        Derivative(direction, () => Loss(documents), step);
+
+    /// <summary>The derivative of any loss of this model.</summary>
+    public double Derivative(IReadOnlyList<(long Index, double Factor)> direction, Func<double> loss, double step = 1e-5)
     {
         double[] before = [.. direction.Select(part => this[part.Index])];
         double above = Moved(step), below = Moved(-step);
@@ -78,7 +90,7 @@ internal sealed class ReferenceModel
         double Moved(double by)
         {
             for (int i = 0; i < before.Length; i++) this[direction[i].Index] = before[i] + by * direction[i].Factor;
-            return Loss(documents);
+            return loss();
         }
     }
 }
