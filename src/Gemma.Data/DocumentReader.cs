@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Gemma.Formats;
 using Parquet;
 using Parquet.Schema;
 using ZstdSharp;

@@ -16,6 +16,14 @@ public sealed class ChatTemplate
 {
     private const string StartMarker = "<start_of_turn>", EndMarker = "<end_of_turn>";
 
+    /// <summary>The same as a Jinja template, for files that other programs read.</summary>
+    public const string Jinja =
+        "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set instructions = messages[0]['content'] + '\\n\\n' %}{% set turns = messages[1:] %}"
+        + "{% else %}{% set instructions = '' %}{% set turns = messages %}{% endif %}"
+        + "{% for turn in turns %}{{ '<start_of_turn>' + ('model' if turn['role'] == 'assistant' else turn['role']) + '\\n' }}"
+        + "{% if loop.first %}{{ instructions }}{% endif %}{{ turn['content'] | trim }}{{ '<end_of_turn>\\n' }}{% endfor %}"
+        + "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}";
+
     private readonly SentencePieceTokenizer _tokenizer;
     private readonly int _start;
     private readonly int[] _newLine, _modelHeader;
@@ -46,12 +54,19 @@ public sealed class ChatTemplate
         ArgumentNullException.ThrowIfNull(model);
         if (model.Tokenizer is null)
             throw new UsageException("this model's files hold no tokenizer, so it cannot chat; put tokenizer.model beside the weights");
-        if (model.ChatTemplate is string template && !template.Contains(StartMarker, StringComparison.Ordinal))
+        return For(model.Tokenizer, model.ChatTemplate);
+    }
+
+    /// <summary>The turn format for a tokenizer and the makers' template, where they have one.</summary>
+    /// <exception cref="UsageException">The tokenizer has no turn tokens, or the template is of another format.</exception>
+    public static ChatTemplate For(SentencePieceTokenizer tokenizer, string? template)
+    {
+        if (template is not null && !template.Contains(StartMarker, StringComparison.Ordinal))
         {
             throw new UsageException(
                 $"this model comes with a chat template of another format than Gemma's (there is no {StartMarker} in it), so it cannot chat here");
         }
-        return new ChatTemplate(model.Tokenizer);
+        return new ChatTemplate(tokenizer);
     }
 
     /// <summary>
@@ -68,12 +83,30 @@ public sealed class ChatTemplate
     /// <param name="turns">Perhaps a system text, then user and model in turn.</param>
     /// <param name="forAnswer">Ends with the beginning of the model's turn; the last turn must then be the user's.</param>
     /// <exception cref="UsageException">The turns are not in this order.</exception>
-    public int[] Encode(IReadOnlyList<ChatTurn> turns, bool forAnswer = true)
+    public int[] Encode(IReadOnlyList<ChatTurn> turns, bool forAnswer = true) => Encode(turns, forAnswer, null);
+
+    /// <summary>A whole conversation as ids, and which of them the model says: what fine-tuning puts the loss on.</summary>
+    /// <param name="turns">Perhaps a system text, then user and model in turn.</param>
+    /// <param name="answers">
+    /// For each id the index of the model's turn that it is part of: its text and the <c>&lt;end_of_turn&gt;</c> behind it. −1 for all that stands there before the model
+    /// speaks, the header of its own turn among it, and for the newline after a turn, which nobody waits for.
+    /// </param>
+    /// <exception cref="UsageException">The turns are not in this order.</exception>
+    public int[] Encode(IReadOnlyList<ChatTurn> turns, out int[] answers)
+    {
+        List<int> said = [];
+        int[] ids = Encode(turns, false, said);
+        answers = [.. said];
+        return ids;
+    }
+
+    private int[] Encode(IReadOnlyList<ChatTurn> turns, bool forAnswer, List<int>? answers)
     {
         string instructions = Check(turns, forAnswer);
         List<int> ids = [_tokenizer.BosId];
-        foreach (ChatTurn turn in turns)
+        for (int i = 0; i < turns.Count; i++)
         {
+            ChatTurn turn = turns[i];
             if (turn.Role == ChatTurnRole.System) continue;
             ids.Add(_start);
             if (turn.Role == ChatTurnRole.User)
@@ -85,13 +118,22 @@ public sealed class ChatTemplate
             {
                 // Apart from the answer, as they were when the answer was made.
                 ids.AddRange(_modelHeader);
+                Mark(-1);
                 ids.AddRange(_tokenizer.EncodeText(Trim(turn.Text)));
             }
             ids.Add(EndOfTurnId);
+            Mark(turn.Role == ChatTurnRole.Model ? i : -1);
             ids.AddRange(_newLine);
         }
         if (forAnswer) ids.AddRange([_start, .. _modelHeader]);
+        Mark(-1);
         return [.. ids];
+
+        // What has come since the last mark.
+        void Mark(int turn)
+        {
+            while (answers?.Count < ids.Count) answers.Add(turn);
+        }
     }
 
     /// <summary>The same to read. A marker somebody typed looks like one here; among the ids it is text.</summary>

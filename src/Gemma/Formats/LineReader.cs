@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Gemma.Data;
+namespace Gemma.Formats;
 
 /// <summary>Lines of bytes, read from a stream as fast as they come.</summary>
 /// <param name="stream">Where they come from.</param>
