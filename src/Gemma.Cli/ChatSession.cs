@@ -29,6 +29,7 @@ internal sealed class ChatSession
 
     private readonly Invocation _call;
     private readonly Engine _engine;
+    private readonly GemmaAdapter? _adapter;
     private readonly Screen _screen;
     private readonly Conversation _conversation = new();
     private readonly TextReader _input;
@@ -36,8 +37,9 @@ internal sealed class ChatSession
     private GenerationResult? _lastResult;
     private string? _lastPrompt, _file;
 
-    public ChatSession(Invocation call, Engine engine)
+    public ChatSession(Invocation call, Engine engine, GemmaAdapter? adapter)
     {
+        _adapter = adapter;
         _call = call;
         _engine = engine;
         _screen = call.Screen;
@@ -95,7 +97,7 @@ internal sealed class ChatSession
     {
         Prompt prompt = Prompt.Turns(_engine.Model, _conversation.Turns);
         CancellationToken stop = _call.Interrupt.Rearm();
-        Sequence answer = _engine.Submit(prompt.Ids, Sampling.Options(_call, _engine.Model) with { StopIds = prompt.StopIds }, stop);
+        Sequence answer = _engine.Submit(prompt.Ids, Sampling.Options(_call, _engine.Model) with { StopIds = prompt.StopIds, Adapter = _adapter }, stop);
         _lastPrompt = prompt.Shown;
         bool lineOpen = false;
         await foreach (GeneratedToken token in answer.ConfigureAwait(false))

@@ -12,13 +12,15 @@ internal static class Conversion
     /// <param name="destination">A .gguf file, else a folder.</param>
     /// <param name="type">Type of the matrices; null keeps it.</param>
     /// <param name="what">What the user sees it called.</param>
-    public static async Task<int> RunAsync(Invocation call, string source, string destination, TensorType? type, string what)
+    /// <param name="adapter">The folder of an adapter that is merged into the weights.</param>
+    public static async Task<int> RunAsync(Invocation call, string source, string destination, TensorType? type, string what, string? adapter = null)
     {
         string path = await ModelSource.LocateAsync(call, source).ConfigureAwait(false);
         using ModelFiles files = ModelFiles.Open(path);
+        LoraAdapter? merged = adapter is null ? null : LoraAdapter.Load(adapter, files.Config);
         double bytes = files.Tensors.Tensors.Values.Sum(tensor => (double)tensor.ByteCount);
         ConversionResult result = call.Screen.Watch(what, bytes, progress => ModelConverter.Convert(files, destination,
-            new ConvertOptions { Type = type, Force = call.Get(Flags.Force), Threads = call.Value(Setting.Threads) ?? 0, Progress = progress }, call.Cancellation));
+            new ConvertOptions { Type = type, Adapter = merged, Force = call.Get(Flags.Force), Threads = call.Value(Setting.Threads) ?? 0, Progress = progress }, call.Cancellation));
         // What the new files lack must be seen, also by those who want quiet.
         foreach (string note in result.Notes) call.Screen.Warn(note);
         if (call.Screen.Json)

@@ -19,6 +19,8 @@ internal static class Flags
 
     public static Option<bool> Offline { get; } = new("--offline") { Description = "Never ask the hub; only what is in the cache." };
 
+    public static Option<string?> Adapter { get; } = new("--adapter") { Description = "A folder with a low-rank adapter (LoRA, in PEFT's layout) that is added to the model.", HelpName = "FOLDER" };
+
     /// <summary>What names a model and says how to hold it.</summary>
     public static Option[] Model { get; } = [Setting.Model.Flag, Setting.Quant.Flag, Setting.Head.Flag, Setting.Threads.Flag, Setting.WeightCache.Flag, Offline];
 }

@@ -1,3 +1,4 @@
+using Gemma.Chat;
 using Gemma.Cpu;
 using Gemma.Formats;
 using Gemma.Hub;
@@ -39,6 +40,16 @@ internal static class ModelSource
         }));
         foreach (string note in notes) call.Screen.Note(note);
         return model;
+    }
+
+    /// <summary>The adapter that the flag names; null without it.</summary>
+    /// <exception cref="GemmaException">It is none for this model, or brings a turn format of another kind.</exception>
+    public static GemmaAdapter? LoadAdapter(Invocation call, GemmaModel model)
+    {
+        if (call.Get(Flags.Adapter) is not string folder) return null;
+        GemmaAdapter adapter = model.LoadAdapter(folder);
+        if (adapter.ChatTemplate is not null && model.Tokenizer is not null) ChatTemplate.For(model.Tokenizer, adapter.ChatTemplate);
+        return adapter;
     }
 
     /// <summary>Threads as they were asked for; says so where there will be fewer.</summary>

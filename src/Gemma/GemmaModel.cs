@@ -190,7 +190,7 @@ public sealed class GemmaModel : IDisposable
     public Matrix Forward(Batch batch)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        _backend.BeginPass();
+        _backend.BeginPass(Checked(batch));
         return _transformer.Forward(batch);
     }
 
@@ -198,12 +198,44 @@ public sealed class GemmaModel : IDisposable
     public Matrix Hidden(Batch batch)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        _backend.BeginPass();
+        _backend.BeginPass(Checked(batch));
         return _transformer.Hidden(batch);
+    }
+
+    /// <summary>
+    /// Loads an adapter for this model: a folder in PEFT's layout. Any number may be loaded; a request says which it wants
+    /// (<see cref="GenerationOptions.Adapter"/>), and one without computes what it computed before.
+    /// </summary>
+    /// <exception cref="GemmaException">Something is missing, damaged, of another model, or not supported; the message says what.</exception>
+    public GemmaAdapter LoadAdapter(string folder) => LoadAdapter(LoraAdapter.Load(folder, Config));
+
+    /// <summary>The same of an adapter that is in memory already.</summary>
+    public GemmaAdapter LoadAdapter(LoraAdapter adapter)
+    {
+        ArgumentNullException.ThrowIfNull(adapter);
+        // Packing takes the threads of passes.
+        lock (Turn)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return new GemmaAdapter(this, adapter);
+        }
     }
 
     /// <summary>Room for the keys and values of this many positions, all sequences together.</summary>
     public KvCache CreateCache(int positions, KvType type = KvType.BFloat16) => new(Config, type, positions);
+
+    /// <exception cref="UsageException">A sequence has an adapter of another model.</exception>
+    internal void Check(GemmaAdapter? adapter)
+    {
+        if (adapter is not null && adapter.Model != this) throw new UsageException("the adapter was loaded for another model; load it with this model's LoadAdapter");
+    }
+
+    private Batch Checked(Batch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        foreach (Segment segment in batch.Segments) Check(segment.Adapter);
+        return batch;
+    }
 
     public void Dispose()
     {

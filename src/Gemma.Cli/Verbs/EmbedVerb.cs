@@ -25,7 +25,7 @@ internal sealed class EmbedVerb : Verb
         for (int i = 0; i < texts.Length; i++)
         {
             int[] ids = TextIds.Read(call, model, texts[i]);
-            float[] vector = await engine.EmbedAsync(ids, call.Cancellation).ConfigureAwait(false);
+            float[] vector = await engine.EmbedAsync(ids, cancellationToken: call.Cancellation).ConfigureAwait(false);
             call.Screen.WriteJson(json =>
             {
                 json.WriteStartObject();

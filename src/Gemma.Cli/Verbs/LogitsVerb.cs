@@ -29,7 +29,7 @@ internal sealed class LogitsVerb : Verb
         int vocabulary = model.Config.VocabularySize;
         using (var file = NewFile.Create(path, (long)ids.Length * vocabulary * sizeof(float), replace: true))
         {
-            await engine.LogitsAsync(ids, (position, logits) => Write(file, (long)position * vocabulary * sizeof(float), logits), call.Cancellation).ConfigureAwait(false);
+            await engine.LogitsAsync(ids, (position, logits) => Write(file, (long)position * vocabulary * sizeof(float), logits), cancellationToken: call.Cancellation).ConfigureAwait(false);
             file.Publish();
         }
         if (call.Screen.Json)

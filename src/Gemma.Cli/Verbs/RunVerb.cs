@@ -25,7 +25,7 @@ internal sealed class RunVerb : Verb
         "gemma run --temperature 0 --max-tokens 40 --json \"The little girl looked at the\"")
     {
         Arguments.Add(_words);
-        AddFlags([.. Flags.Model, Flags.File, Flags.Ids, Setting.System.Flag, .. Sampling.Flags, _raw, _showPrompt, _ignoreEos, _logProbs]);
+        AddFlags([.. Flags.Model, Flags.Adapter, Flags.File, Flags.Ids, Setting.System.Flag, .. Sampling.Flags, _raw, _showPrompt, _ignoreEos, _logProbs]);
     }
 
     public override async Task<int> RunAsync(Invocation call)
@@ -36,11 +36,12 @@ internal sealed class RunVerb : Verb
 
         long start = Stopwatch.GetTimestamp();
         using GemmaModel model = await ModelSource.LoadAsync(call).ConfigureAwait(false);
+        using GemmaAdapter? adapter = ModelSource.LoadAdapter(call, model);
         double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         if (model.Tokenizer is null && !(call.Screen.Json && ids is not null))
             throw new UsageException("this model's files hold no tokenizer, so there is no text; put tokenizer.model beside the weights, or give --ids and --json");
-        Prompt prompt = ids is null ? MakePrompt(call, model, text!) : Prompt.Given(ids, model.Tokenizer);
-        GenerationOptions options = Sampling.Options(call, model) with { LogProbs = logProbs, StopIds = prompt.StopIds, IgnoreEos = call.Get(_ignoreEos) };
+        Prompt prompt = ids is null ? MakePrompt(call, model, adapter, text!) : Prompt.Given(ids, model.Tokenizer);
+        GenerationOptions options = Sampling.Options(call, model) with { LogProbs = logProbs, StopIds = prompt.StopIds, IgnoreEos = call.Get(_ignoreEos), Adapter = adapter };
 
         using var engine = new Engine(model, new EngineOptions { ContextLength = call.Value(Setting.Context) });
         Sequence answer = engine.Submit(prompt.Ids, options, call.Cancellation);
@@ -126,10 +127,10 @@ internal sealed class RunVerb : Verb
         }
     }
 
-    private Prompt MakePrompt(Invocation call, GemmaModel model, string text)
+    private Prompt MakePrompt(Invocation call, GemmaModel model, GemmaAdapter? adapter, string text)
     {
         bool raw = call.Get(_raw);
-        if (!raw && ChatTemplate.IsTuned(model))
+        if (!raw && (adapter?.ChatTemplate is not null || ChatTemplate.IsTuned(model)))
             return Prompt.Turns(model, call.Text(Setting.System) is string system ? [ChatTurn.System(system), ChatTurn.User(text)] : [ChatTurn.User(text)]);
         if (call.Get(Setting.System.Flag) is not null)
             throw new UsageException($"--system: {(raw ? "with --raw there are no turns" : "a base model takes no instructions")}; put the text into the prompt");

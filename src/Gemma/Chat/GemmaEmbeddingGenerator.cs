@@ -49,7 +49,7 @@ public sealed class GemmaEmbeddingGenerator : IEmbeddingGenerator<string, Embedd
         var vectors = new Task<float[]>[texts.Length];
         try
         {
-            for (int i = 0; i < texts.Length; i++) vectors[i] = _engine.EmbedAsync(texts[i], stop.Token);
+            for (int i = 0; i < texts.Length; i++) vectors[i] = _engine.EmbedAsync(texts[i], cancellationToken: stop.Token);
             var result = new GeneratedEmbeddings<Embedding<float>>(texts.Length);
             foreach (Task<float[]> vector in vectors)
                 result.Add(new Embedding<float>(await vector.ConfigureAwait(false)) { ModelId = _metadata.DefaultModelId, CreatedAt = DateTimeOffset.UtcNow });

@@ -16,6 +16,7 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
     private readonly Arena _arena = new();
     private readonly List<RopeTable> _ropes = [];
     private readonly PagedAttention _attention;
+    private readonly List<AdaptedRows> _adapted = []; // of the pass; empty where no sequence has an adapter
 
     public CpuBackend(GemmaConfig config, CpuKernels kernels, ThreadTeam team)
     {
@@ -33,7 +34,24 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
     public long ActivationBytes => _arena.Bytes;
 
     /// <summary>Takes back the activations of the pass before.</summary>
-    public void BeginPass() => _arena.Release(default);
+    public void BeginPass()
+    {
+        _arena.Release(default);
+        _adapted.Clear();
+    }
+
+    /// <summary>The same, for a pass with this batch.</summary>
+    public void BeginPass(Batch batch)
+    {
+        BeginPass();
+        foreach (Segment segment in batch.Segments)
+        {
+            if (segment.Adapter is not { } adapter) continue;
+            // Neighbours with one adapter are one product.
+            if (_adapted is [.., var last] && last.Adapter == adapter && last.End == segment.Start) _adapted[^1] = last with { End = segment.Start + segment.Count };
+            else _adapted.Add(new AdaptedRows(adapter, segment.Start, segment.Start + segment.Count));
+        }
+    }
 
     public Matrix Embed(Matrix table, ReadOnlySpan<int> tokens, float scale)
     {
@@ -60,21 +78,23 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
     {
         Matrix result = _arena.Allocate(x.Rows, weight.Rows);
         Multiply(x, weight, result);
+        Adapt(x, weight, result);
         return result;
     }
 
     public Matrix GatedLinear(Matrix x, Matrix gateUp)
     {
         Matrix result = _arena.Allocate(x.Rows, gateUp.Rows / 2);
-        if (gateUp.Next is null)
+        if (gateUp.Next is null && !IsAdapted(gateUp))
         {
-            Multiply(x, gateUp.Packed!, true, result.Data, result.Columns);
+            Multiply(x.Data, x.Rows, gateUp.Packed!, true, result.Data, result.Columns);
             return result;
         }
         Arena.Mark mark = _arena.Save();
         Matrix both = _arena.Allocate(x.Rows, gateUp.Rows);
         Multiply(x, gateUp, both);
-        var work = new GateWork(_kernels, both, result);
+        Adapt(x, gateUp, both);
+        var work = new GateWork(_kernels, both, result, gateUp.Next is null);
         Run(ref work, (long)both.Rows * both.Columns);
         _arena.Release(mark);
         return result;
@@ -154,25 +174,52 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
         float* columns = result.Data;
         for (Matrix? part = weight; part is not null; part = part.Next)
         {
-            Multiply(x, part.Packed!, false, columns, result.Columns);
+            Multiply(x.Data, x.Rows, part.Packed!, false, columns, result.Columns);
             columns += part.Packed!.Rows;
         }
     }
 
-    private void Multiply(Matrix x, PackedWeights weights, bool gated, float* result, int resultColumns)
+    private bool IsAdapted(Matrix weight)
+    {
+        foreach (AdaptedRows rows in _adapted)
+            if (rows.Adapter.Find(weight) is not null) return true;
+        return false;
+    }
+
+    /// <summary>Adds what the adapters of the pass's sequences make of their rows.</summary>
+    private void Adapt(Matrix x, Matrix weight, Matrix result)
+    {
+        foreach (AdaptedRows rows in _adapted)
+        {
+            if (rows.Adapter.Find(weight) is not { } update) continue;
+            Arena.Mark mark = _arena.Save();
+            int count = rows.End - rows.Begin;
+            // Weights in fp32 are read in whole pairs of columns.
+            Matrix projected = _arena.Allocate(count, update.Up.PaddedColumns), added = _arena.Allocate(count, result.Columns);
+            if (update.Up.PaddedColumns > update.Up.Columns)
+                for (int row = 0; row < count; row++) projected.RowPointer(row)[update.Up.Columns] = 0;
+            Multiply(x.RowPointer(rows.Begin), count, update.Down, false, projected.Data, projected.Columns);
+            Multiply(projected.Data, count, update.Up, false, added.Data, added.Columns);
+            var work = new AddRowsWork(_kernels, result, rows.Begin, added);
+            Run(ref work, (long)count * added.Columns);
+            _arena.Release(mark);
+        }
+    }
+
+    private void Multiply(float* x, int rows, PackedWeights weights, bool gated, float* result, int resultColumns)
     {
         Arena.Mark mark = _arena.Save();
-        byte* prepared = (byte*)x.Data;
-        nint stride = (nint)x.Columns * sizeof(float);
+        byte* prepared = (byte*)x;
+        nint stride = (nint)(weights.Type == WeightType.F32 ? weights.PaddedColumns : weights.Columns) * sizeof(float);
         if (_kernels.Prepares(weights.Type))
         {
             stride = (_kernels.PreparedBytes(weights.Type, weights.PaddedColumns) + 63) & ~63;
-            prepared = _arena.AllocateBytes(stride * x.Rows);
-            var prepare = new PrepareWork(_kernels, weights, x.Data, x.Rows, prepared, stride);
-            Run(ref prepare, (long)x.Rows * x.Columns);
+            prepared = _arena.AllocateBytes(stride * rows);
+            var prepare = new PrepareWork(_kernels, weights, x, rows, prepared, stride);
+            Run(ref prepare, (long)rows * weights.Columns);
         }
-        var product = new ProductWork(_kernels, weights, prepared, stride, x.Rows, gated, result, resultColumns, Team.Count);
-        if ((long)x.Rows * weights.Rows * weights.Columns < SmallProduct) product.Run(0, 1);
+        var product = new ProductWork(_kernels, weights, prepared, stride, rows, gated, result, resultColumns, Team.Count);
+        if ((long)rows * weights.Rows * weights.Columns < SmallProduct) product.Run(0, 1);
         else Team.Run(ref product);
         _arena.Release(mark);
     }
@@ -182,6 +229,9 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
         if (elements < SmallRows) work.Run(0, 1);
         else Team.Run(ref work);
     }
+
+    /// <summary>Rows of the pass that have an adapter.</summary>
+    private readonly record struct AdaptedRows(GemmaAdapter Adapter, int Begin, int End);
 
     /// <summary>The rows of one of the parts.</summary>
     private static (int Begin, int End) Share(int rows, int part, int parts) => ((int)((long)rows * part / parts), (int)((long)rows * (part + 1) / parts));
@@ -250,7 +300,17 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
         }
     }
 
-    private readonly struct GateWork(CpuKernels kernels, Matrix both, Matrix result) : IWork
+    private readonly struct AddRowsWork(CpuKernels kernels, Matrix sum, int first, Matrix added) : IWork
+    {
+        public void Run(int part, int parts)
+        {
+            (int begin, int end) = Share(added.Rows, part, parts);
+            for (int row = begin; row < end; row++) kernels.Add(sum.RowPointer(first + row), added.RowPointer(row), added.Columns, sum.RowPointer(first + row));
+        }
+    }
+
+    /// <summary>Gate and up one behind the other, or sixteen of each in turn.</summary>
+    private readonly struct GateWork(CpuKernels kernels, Matrix both, Matrix result, bool areInTurn) : IWork
     {
         public void Run(int part, int parts)
         {
@@ -258,6 +318,12 @@ internal sealed unsafe class CpuBackend : IBackend<Matrix>, IDisposable
             for (int row = begin; row < end; row++)
             {
                 float* gate = both.RowPointer(row);
+                if (areInTurn)
+                {
+                    for (int i = 0; i < result.Columns; i += PackedWeights.PanelRows, gate += 2 * PackedWeights.PanelRows)
+                        kernels.GatedGelu(gate, gate + PackedWeights.PanelRows, PackedWeights.PanelRows, result.RowPointer(row) + i);
+                    continue;
+                }
                 kernels.GatedGelu(gate, gate + result.Columns, result.Columns, result.RowPointer(row));
             }
         }

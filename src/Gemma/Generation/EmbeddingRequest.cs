@@ -3,7 +3,7 @@ using Gemma.Cpu;
 namespace Gemma.Generation;
 
 /// <summary>A text whose final hidden states are wanted, their mean scaled to length 1.</summary>
-internal sealed class EmbeddingRequest(KvSequence cache, ReadOnlySpan<int> ids, int width) : Request(cache, ids)
+internal sealed class EmbeddingRequest(KvSequence cache, ReadOnlySpan<int> ids, int width, GemmaAdapter? adapter) : Request(cache, ids, adapter)
 {
     private readonly TaskCompletionSource<float[]> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly double[] _sum = new double[width];

@@ -72,6 +72,7 @@ public sealed class Engine : IDisposable
         options ??= new GenerationOptions();
         options.Validate();
         options.ValidateIds(Model.Config.VocabularySize);
+        Model.Check(options.Adapter);
         if (options.Stop.Count > 0 && Model.Tokenizer is null)
             throw new UsageException("stop strings need a tokenizer, and this model's files hold none; put tokenizer.model beside the weights, or stop at ids");
         Validate(prompt, "prompt", room: options.MaxTokens == 0 ? 0 : 1);
@@ -84,13 +85,15 @@ public sealed class Engine : IDisposable
     /// <summary>Logits of every position, handed to a callback in order, a few positions at a time so that long texts need little memory.</summary>
     /// <param name="ids">All ids; nothing is added.</param>
     /// <param name="callback">Runs on the engine's thread, and must not wait for this engine. What it throws ends this request.</param>
+    /// <param name="adapter">What is added to the model for this text; null for nothing.</param>
     /// <param name="cancellationToken">Ends it with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="UsageException">There are no ids, too many, or an unknown one.</exception>
-    public Task LogitsAsync(ReadOnlySpan<int> ids, LogitsCallback callback, CancellationToken cancellationToken = default)
+    public Task LogitsAsync(ReadOnlySpan<int> ids, LogitsCallback callback, GemmaAdapter? adapter = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(callback);
         Validate(ids, "text", room: 0);
-        var request = new LogitsRequest(Cache.CreateSequence(), ids, callback);
+        Model.Check(adapter);
+        var request = new LogitsRequest(Cache.CreateSequence(), ids, callback, adapter);
         Enqueue(request, cancellationToken);
         return request.Completion;
     }
@@ -98,9 +101,10 @@ public sealed class Engine : IDisposable
     /// <summary>The log-probability of each id given those before it, under the model's own distribution.</summary>
     /// <param name="ids">Two or more; the first, <c>&lt;bos&gt;</c> as a rule, is given and not predicted.</param>
     /// <param name="top">Most probable alternatives reported in each place.</param>
+    /// <param name="adapter">What is added to the model for this text; null for nothing.</param>
     /// <param name="cancellationToken">Ends it with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="UsageException">There are fewer than two ids, too many, or an unknown one.</exception>
-    public Task<TextScore> ScoreAsync(ReadOnlySpan<int> ids, int top = 0, CancellationToken cancellationToken = default)
+    public Task<TextScore> ScoreAsync(ReadOnlySpan<int> ids, int top = 0, GemmaAdapter? adapter = null, CancellationToken cancellationToken = default)
     {
         new GenerationOptions { LogProbs = top }.Validate();
         Validate(ids, "text", room: 0);
@@ -113,7 +117,7 @@ public sealed class Engine : IDisposable
         {
             (logProbs[position], TokenLogProb[] most) = _sampler.LogProbs(logits, text[position + 1], top);
             if (alternatives is not null) alternatives[position] = most;
-        }, cancellationToken);
+        }, adapter, cancellationToken);
         return Score();
 
         async Task<TextScore> Score()
@@ -130,10 +134,11 @@ public sealed class Engine : IDisposable
     /// near each other: this serves experiments and coarse similarity; for search use a model made for it.
     /// </summary>
     /// <exception cref="UsageException">There are no ids, too many, or an unknown one.</exception>
-    public Task<float[]> EmbedAsync(ReadOnlySpan<int> ids, CancellationToken cancellationToken = default)
+    public Task<float[]> EmbedAsync(ReadOnlySpan<int> ids, GemmaAdapter? adapter = null, CancellationToken cancellationToken = default)
     {
         Validate(ids, "text", room: 0);
-        var request = new EmbeddingRequest(Cache.CreateSequence(), ids, Model.Config.Width);
+        Model.Check(adapter);
+        var request = new EmbeddingRequest(Cache.CreateSequence(), ids, Model.Config.Width, adapter);
         Enqueue(request, cancellationToken);
         return request.Completion;
     }
@@ -191,6 +196,7 @@ public sealed class Engine : IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
+            request.Adapter?.Acquire();
             _arrived.Add(request);
             _wake.Set();
             if (_options.RunInBackground && _thread is null)

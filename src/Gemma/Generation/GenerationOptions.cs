@@ -70,6 +70,9 @@ public sealed record GenerationOptions
     /// </summary>
     public string? CacheSalt { get; init; }
 
+    /// <summary>What is added to the model for this answer; null for nothing. It must have been loaded for the engine's model.</summary>
+    public GemmaAdapter? Adapter { get; init; }
+
     /// <summary>
     /// Most tokens guessed ahead, from what followed the same tokens earlier in the text, and verified in one pass (speculative decoding). Null guesses as far as
     /// it pays by what was measured and how often guesses were right, 0 not at all, any other number always so many, where there is anything to go by. Changes

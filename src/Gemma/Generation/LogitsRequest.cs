@@ -6,7 +6,7 @@ namespace Gemma.Generation;
 public delegate void LogitsCallback(int position, ReadOnlySpan<float> logits);
 
 /// <summary>A text whose logits are wanted at every position, handed out in order as they come.</summary>
-internal sealed class LogitsRequest(KvSequence cache, ReadOnlySpan<int> ids, LogitsCallback callback) : Request(cache, ids)
+internal sealed class LogitsRequest(KvSequence cache, ReadOnlySpan<int> ids, LogitsCallback callback, GemmaAdapter? adapter) : Request(cache, ids, adapter)
 {
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _delivered;

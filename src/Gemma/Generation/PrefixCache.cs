@@ -30,21 +30,21 @@ internal sealed class PrefixCache(KvCache cache)
 
     /// <summary>Lets a sequence take over the pages of the ids that come next, as far as they are here. At least one id is left to compute, as its logits
     /// are wanted. A sequence that has begun a page of its own first fills it.</summary>
-    public void Extend(KvSequence sequence, ReadOnlySpan<int> ids, string? salt)
+    public void Extend(KvSequence sequence, ReadOnlySpan<int> ids, PrefixScope scope)
     {
         if (sequence.Length != sequence.SharedPages * PageTokens) return;
         while (sequence.Length + PageTokens < ids.Length
-            && Find(sequence.Prefix, salt, ids.Slice(sequence.Length, PageTokens)) is PrefixNode node) sequence.Share(node);
+            && Find(sequence.Prefix, scope, ids.Slice(sequence.Length, PageTokens)) is PrefixNode node) sequence.Share(node);
     }
 
     /// <summary>Takes the pages that a sequence has filled into the tree. Where the tree has a page already, the sequence uses that one and frees its own.</summary>
-    public void Publish(KvSequence sequence, ReadOnlySpan<int> ids, string? salt)
+    public void Publish(KvSequence sequence, ReadOnlySpan<int> ids, PrefixScope scope)
     {
         while ((sequence.SharedPages + 1) * PageTokens <= sequence.Length)
         {
             int at = sequence.SharedPages;
             ReadOnlySpan<int> page = ids.Slice(at * PageTokens, PageTokens);
-            sequence.Share(Find(sequence.Prefix, salt, page) ?? Add(sequence.Prefix, salt, page, sequence.Pages[at]));
+            sequence.Share(Find(sequence.Prefix, scope, page) ?? Add(sequence.Prefix, scope, page, sequence.Pages[at]));
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class PrefixCache(KvCache cache)
             _unused.Remove(entry);
             _nodes.Remove(node);
             cache.ReturnPage(node.Page);
-            (node.Parent, node.Salt) = (null, null);
+            (node.Parent, node.Scope) = (null, default);
             _spare.Push(node);
         }
     }
@@ -76,14 +76,14 @@ internal sealed class PrefixCache(KvCache cache)
         if (--node.References == 0) _unused.AddLast(node.Entry);
     }
 
-    private PrefixNode? Find(PrefixNode? parent, string? salt, ReadOnlySpan<int> ids) =>
-        _nodes.GetAlternateLookup<Key>().TryGetValue(new Key(parent, salt, ids), out PrefixNode? node) ? node : null;
+    private PrefixNode? Find(PrefixNode? parent, PrefixScope scope, ReadOnlySpan<int> ids) =>
+        _nodes.GetAlternateLookup<Key>().TryGetValue(new Key(parent, scope, ids), out PrefixNode? node) ? node : null;
 
-    private PrefixNode Add(PrefixNode? parent, string? salt, ReadOnlySpan<int> ids, int page)
+    private PrefixNode Add(PrefixNode? parent, PrefixScope scope, ReadOnlySpan<int> ids, int page)
     {
         if (!_spare.TryPop(out PrefixNode? node)) node = new PrefixNode { Owner = this };
-        (node.Parent, node.Salt, node.Page, node.Depth) = (parent, salt, page, (parent?.Depth ?? 0) + 1);
-        node.Hash = new Key(parent, salt, ids).Hash;
+        (node.Parent, node.Scope, node.Page, node.Depth) = (parent, scope, page, (parent?.Depth ?? 0) + 1);
+        node.Hash = new Key(parent, scope, ids).Hash;
         ids.CopyTo(node.Ids);
         _nodes.Add(node);
         return node;
@@ -92,14 +92,14 @@ internal sealed class PrefixCache(KvCache cache)
     /// <summary>A page by what it holds and what stands before it.</summary>
     private readonly ref struct Key
     {
-        public Key(PrefixNode? parent, string? salt, ReadOnlySpan<int> ids)
+        public Key(PrefixNode? parent, PrefixScope scope, ReadOnlySpan<int> ids)
         {
             Parent = parent;
-            Salt = salt;
+            Scope = scope;
             Ids = ids;
             // Seeded afresh in every process, so that nobody can prepare prompts whose pages collide.
             var hash = new HashCode();
-            if (parent is null) hash.Add(salt);
+            if (parent is null) hash.Add(scope);
             else hash.Add(parent.Hash);
             foreach (int id in ids) hash.Add(id);
             Hash = hash.ToHashCode();
@@ -107,7 +107,7 @@ internal sealed class PrefixCache(KvCache cache)
 
         public PrefixNode? Parent { get; }
 
-        public string? Salt { get; }
+        public PrefixScope Scope { get; }
 
         public ReadOnlySpan<int> Ids { get; }
 
@@ -117,7 +117,7 @@ internal sealed class PrefixCache(KvCache cache)
     private sealed class Comparer : IEqualityComparer<PrefixNode>, IAlternateEqualityComparer<Key, PrefixNode>
     {
         public bool Equals(Key key, PrefixNode node) => key.Hash == node.Hash && key.Parent == node.Parent
-            && (key.Parent is not null || key.Salt == node.Salt) && key.Ids.SequenceEqual(node.Ids);
+            && (key.Parent is not null || key.Scope == node.Scope) && key.Ids.SequenceEqual(node.Ids);
 
         public bool Equals(PrefixNode? left, PrefixNode? right) => ReferenceEquals(left, right);
 

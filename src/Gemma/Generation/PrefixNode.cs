@@ -10,8 +10,8 @@ internal sealed class PrefixNode
     /// <summary>The page before it; null at the beginning of a text.</summary>
     public PrefixNode? Parent { get; set; }
 
-    /// <summary>Whose page it is, see <see cref="GenerationOptions.CacheSalt"/>. That of its parent, if it has one.</summary>
-    public string? Salt { get; set; }
+    /// <summary>Whose page it is. That of its parent, if it has one.</summary>
+    public PrefixScope Scope { get; set; }
 
     public int[] Ids { get; } = new int[KvCache.PageTokens];
 
@@ -30,3 +30,8 @@ internal sealed class PrefixNode
     /// <summary>Its place among the unused pages, in no list while it is in use.</summary>
     public LinkedListNode<PrefixNode> Entry { get; }
 }
+
+/// <summary>Who shares pages: requests with one salt, and with one adapter, without which the same ids have other keys and values.</summary>
+/// <param name="Salt">See <see cref="GenerationOptions.CacheSalt"/>.</param>
+/// <param name="Adapter"><see cref="GemmaAdapter.Id"/>, or 0 for none.</param>
+internal readonly record struct PrefixScope(string? Salt, long Adapter = 0);

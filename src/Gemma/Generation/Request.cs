@@ -11,10 +11,12 @@ public abstract class Request
 {
     private volatile bool _cancelled;
     private CancellationTokenRegistration _registration;
+    private bool _released;
 
-    private protected Request(KvSequence cache, ReadOnlySpan<int> ids)
+    private protected Request(KvSequence cache, ReadOnlySpan<int> ids, GemmaAdapter? adapter)
     {
         Cache = cache;
+        Adapter = adapter;
         Ids.AddRange(ids);
     }
 
@@ -24,6 +26,9 @@ public abstract class Request
     internal bool IsCancelled => _cancelled;
 
     internal KvSequence Cache { get; }
+
+    /// <summary>Held from the request's arrival to its end.</summary>
+    internal GemmaAdapter? Adapter { get; }
 
     /// <summary>Ids to compute, of which the cache holds the first.</summary>
     private protected List<int> Ids { get; } = [];
@@ -54,7 +59,7 @@ public abstract class Request
     {
         int first = Cache.Length, end = first + Planned;
         LogitRows rows = WantsHidden || end <= Delivered ? LogitRows.None : WantsAllRows ? LogitRows.All : end == Ids.Count ? LogitRows.Last : LogitRows.None;
-        batch.Add(Cache, CollectionsMarshal.AsSpan(Ids).Slice(first, Planned), rows);
+        batch.Add(Cache, CollectionsMarshal.AsSpan(Ids).Slice(first, Planned), rows, Adapter);
         OnComputing();
         return WantsHidden || rows == LogitRows.All ? Planned : rows == LogitRows.Last ? 1 : 0;
     }
@@ -92,6 +97,11 @@ public abstract class Request
 
     internal void CancelWith(CancellationToken token) => _registration = token.UnsafeRegister(static request => ((Request)request!).Cancel(), this);
 
-    /// <summary>Forgets the caller's token; does not wait for a callback that runs just now.</summary>
-    internal void Release() => _registration.Unregister();
+    /// <summary>Forgets the caller's token, not waiting for a callback that runs just now, and the adapter.</summary>
+    internal void Release()
+    {
+        _registration.Unregister();
+        if (!_released) Adapter?.Release();
+        _released = true;
+    }
 }

@@ -38,7 +38,7 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
     private int _enumerated;
 
     internal Sequence(KvSequence cache, ReadOnlySpan<int> prompt, GenerationOptions options, int maxTokens, GemmaConfig config,
-        SentencePieceTokenizer? tokenizer, Sampler sampler) : base(cache, prompt)
+        SentencePieceTokenizer? tokenizer, Sampler sampler) : base(cache, prompt, options.Adapter)
     {
         PromptTokens = prompt.Length;
         Options = options;
@@ -111,18 +111,20 @@ public sealed class Sequence : Request, IAsyncEnumerable<GeneratedToken>
     internal override int AddTo(Batch batch)
     {
         if (Drafted == 0) return base.AddTo(batch);
-        batch.Add(Cache, CollectionsMarshal.AsSpan(_draft), LogitRows.All);
+        batch.Add(Cache, CollectionsMarshal.AsSpan(_draft), LogitRows.All, Adapter);
         OnComputing();
         return _draft.Count;
     }
 
-    internal override void Extend(PrefixCache prefixes) => prefixes.Extend(Cache, CollectionsMarshal.AsSpan(Ids), Options.CacheSalt);
+    private PrefixScope Scope => new(Options.CacheSalt, Options.Adapter?.Id ?? 0);
 
-    internal override void Publish(PrefixCache prefixes) => prefixes.Publish(Cache, CollectionsMarshal.AsSpan(Ids), Options.CacheSalt);
+    internal override void Extend(PrefixCache prefixes) => prefixes.Extend(Cache, CollectionsMarshal.AsSpan(Ids), Scope);
+
+    internal override void Publish(PrefixCache prefixes) => prefixes.Publish(Cache, CollectionsMarshal.AsSpan(Ids), Scope);
 
     internal override bool WaitsFor(Request older)
     {
-        if (older is not Sequence other || other.Options.CacheSalt != Options.CacheSalt) return false;
+        if (older is not Sequence other || other.Scope != Scope) return false;
         int next = Cache.Length;
         // Only from a full page on can it take pages over, and what the other has computed is taken over already.
         if (next != Cache.SharedPages * KvCache.PageTokens || other.Cache.Length >= next + KvCache.PageTokens) return false;

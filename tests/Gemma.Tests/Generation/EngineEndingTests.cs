@@ -43,8 +43,8 @@ public class EngineEndingTests
         using var engine = new Engine(model);
         var cancelled = new CancellationToken(canceled: true);
         Assert.Equal(FinishReason.Cancelled, (await engine.Submit([2], Endless, cancelled).Completion.WaitAsync(Soon)).FinishReason);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.ScoreAsync([2, 3], 0, cancelled).WaitAsync(Soon));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.EmbedAsync([2, 3], cancelled).WaitAsync(Soon));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.ScoreAsync([2, 3], 0, null, cancelled).WaitAsync(Soon));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => engine.EmbedAsync([2, 3], null, cancelled).WaitAsync(Soon));
     }
 
     [Fact]

@@ -32,7 +32,7 @@ public class EngineMemoryTests
         int[] prompt = [2, .. Enumerable.Repeat(way + 5, random.Next(70)), .. Enumerable.Range(0, random.Next(40)).Select(_ => random.Next(500))];
         if (i % 10 == 0)
         {
-            await engine.LogitsAsync(prompt, (_, _) => { }, cancellation);
+            await engine.LogitsAsync(prompt, (_, _) => { }, cancellationToken: cancellation);
             return;
         }
         using var source = new CancellationTokenSource();

@@ -36,7 +36,7 @@ public class PrefixCacheTests
             {
                 case Act.Open:
                     Open opened = new(cache.CreateSequence(), deed.Choice % 4 == 0 ? "other" : null, Ids(deed.Text, deed.Amount));
-                    prefixes.Extend(opened.Cache, opened.Ids, opened.Salt);
+                    prefixes.Extend(opened.Cache, opened.Ids, new PrefixScope(opened.Salt));
                     opened.Shared = naive.Extend(opened.Salt, opened.Ids);
                     Assert.Equal(opened.Shared * KvCache.PageTokens, opened.Cache.Length);
                     open.Add(opened);
@@ -52,7 +52,7 @@ public class PrefixCacheTests
                     computed.Cache.Reserve(count);
                     for (int page = computed.Shared; page < computed.Cache.Length / KvCache.PageTokens; page++)
                         *(long*)cache.Page(computed.Cache.Pages[page]) = Mark(computed, page);
-                    prefixes.Publish(computed.Cache, computed.Ids, computed.Salt);
+                    prefixes.Publish(computed.Cache, computed.Ids, new PrefixScope(computed.Salt));
                     for (; computed.Shared < computed.Cache.Length / KvCache.PageTokens; computed.Shared++) naive.Use(computed.Salt, computed.Ids, computed.Shared + 1);
                     break;
 
@@ -98,7 +98,7 @@ public class PrefixCacheTests
         foreach (KvSequence sequence in (KvSequence[])[one, two])
         {
             sequence.Reserve(70);
-            prefixes.Publish(sequence, ids, null);
+            prefixes.Publish(sequence, ids, default);
         }
         Assert.Equal(one.Pages[..2], two.Pages[..2]);
         Assert.NotEqual(one.Pages[2], two.Pages[2]); // not full yet
