@@ -14,7 +14,7 @@ internal static class Program
         ("run", static () => new RunVerb()), ("chat", static () => new ChatVerb()), ("pull", static () => new PullVerb()), ("list", static () => new ListVerb()),
         ("show", static () => new ShowVerb()), ("rm", static () => new RmVerb()), ("convert", static () => new ConvertVerb()), ("quantize", static () => new QuantizeVerb()),
         ("tokenize", static () => new TokenizeVerb()), ("tokenizer", static () => new VerbGroup("tokenizer", "Vocabularies: train one of your own.", new TokenizerTrainVerb())),
-        ("data", static () => new VerbGroup("data", "Texts for training: tokenize them.", new DataTokenizeVerb())), ("train", static () => new TrainVerb()), ("embed", static () => new EmbedVerb()), ("score", static () => new ScoreVerb()),
+        ("data", static () => new VerbGroup("data", "Texts for training: tokenize them.", new DataTokenizeVerb())), ("train", static () => new TrainVerb()), ("tune", static () => new TuneVerb()), ("embed", static () => new EmbedVerb()), ("score", static () => new ScoreVerb()),
         ("logits", static () => new LogitsVerb()), ("bench", static () => new BenchVerb()), ("doctor", static () => new DoctorVerb()),
     ];
 

@@ -44,16 +44,18 @@ internal sealed class RunFields
         {
             using var document = JsonDocument.Parse(json.AsSpan().StartsWith("\uFEFF"u8) ? json.AsMemory(3) : json, Lenient);
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new UsageException($"{path}: expected a JSON object, found a JSON {document.RootElement.ValueKind}");
-            var said = new Dictionary<string, Override>(StringComparer.Ordinal);
-            foreach ((string field, string? text, string flag) in overrides)
-                if (text is not null) said[field] = new Override(Parse(text), flag);
-            return new RunFields(path, "", document.RootElement.Clone(), said) { Folder = Path.GetDirectoryName(full)! };
+            return new RunFields(path, "", document.RootElement.Clone(), Said(overrides)) { Folder = Path.GetDirectoryName(full)! };
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException)
         {
             throw new UsageException($"{path}: expected JSON, found a mistake ({failure.Message})");
         }
     }
+
+    /// <summary>Flags alone; paths are meant from the working folder.</summary>
+    /// <param name="name">What messages call it where a field is missing.</param>
+    /// <param name="overrides">As of <see cref="Load"/>.</param>
+    public static RunFields Of(string name, IEnumerable<(string Field, string? Text, string Flag)> overrides) => new(name, "", null, Said(overrides)) { Folder = Directory.GetCurrentDirectory() };
 
     /// <summary>Splits <c>learning_rate.peak=0.001</c>.</summary>
     /// <exception cref="UsageException">It is no name and value.</exception>
@@ -160,6 +162,14 @@ internal sealed class RunFields
         if (!_known.Contains(name)) _known.Add(name);
         if (_overrides.TryGetValue(_prefix + name, out Override? said)) return said.Value;
         return _element is JsonElement element && element.TryGetProperty(name, out JsonElement found) && found.ValueKind != JsonValueKind.Null ? found : null;
+    }
+
+    private static Dictionary<string, Override> Said(IEnumerable<(string Field, string? Text, string Flag)> overrides)
+    {
+        var said = new Dictionary<string, Override>(StringComparer.Ordinal);
+        foreach ((string field, string? text, string flag) in overrides)
+            if (text is not null) said[field] = new Override(Parse(text), flag);
+        return said;
     }
 
     /// <summary>What is JSON counts as that, anything else as a text.</summary>

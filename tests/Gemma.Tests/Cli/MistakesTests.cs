@@ -44,7 +44,7 @@ public sealed class MistakesTests : IDisposable
     public void A_wrong_request_is_exit_code_2(string line, params string[] parts) => _gemma.Run(line.Split(' ')).AssertFails(2, parts);
 
     [Theory]
-    [InlineData("run", "chat", "pull", "list", "show", "rm", "convert", "quantize", "tokenize", "tokenizer", "tokenizer train", "data", "data tokenize", "train", "embed", "score", "logits", "bench", "doctor")]
+    [InlineData("run", "chat", "pull", "list", "show", "rm", "convert", "quantize", "tokenize", "tokenizer", "tokenizer train", "data", "data tokenize", "train", "tune", "embed", "score", "logits", "bench", "doctor")]
     public void Every_verb_helps_with_its_flags_and_an_example_as_the_documentation_shows(params string[] verbs)
     {
         string all = _gemma.Run().AssertWorks().Output, page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "cli.md"));
