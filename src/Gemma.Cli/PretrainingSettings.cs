@@ -74,13 +74,13 @@ internal sealed record PretrainingSettings
 
     private static ImmutableArray<SetSettings> ReadSets(RunFields fields, string name, bool weights) => [.. fields.List(name).Select(item =>
     {
-        if (item.Text is string path) return new SetSettings(path, fields.FullPath(path), null);
+        if (item.Text is string path) return new SetSettings(path, fields.ShortPath(path), null);
         RunFields set = item.Fields!;
         path = set.RequireText("path", "a folder of token shards");
         double? weight = weights ? set.Number("weight") : null;
         string label = set.Text("name") ?? path;
         set.Finish();
-        return new SetSettings(label, fields.FullPath(path), weight);
+        return new SetSettings(label, fields.ShortPath(path), weight);
     })];
 
     /// <summary>A config.json, or its fields; what the tokenizer knows need not be said.</summary>

@@ -71,6 +71,13 @@ internal sealed class RunFields
     /// <summary>A path that is meant from the file's folder.</summary>
     public string FullPath(string path) => Path.GetFullPath(path, Folder);
 
+    /// <summary>The same from the working folder, where that is above it: shorter to read.</summary>
+    public string ShortPath(string path)
+    {
+        string full = FullPath(path), relative = Path.GetRelativePath(Directory.GetCurrentDirectory(), full);
+        return relative.StartsWith("..", StringComparison.Ordinal) ? full : relative;
+    }
+
     public bool Has(string name) => Find(name) is not null;
 
     public string? Text(string name) => Find(name) is not JsonElement found ? null : found.ValueKind == JsonValueKind.String && found.GetString() is { Length: > 0 } text ? text

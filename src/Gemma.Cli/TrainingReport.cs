@@ -30,8 +30,8 @@ internal static class TrainingReport
                 json.WriteFinite("validation_loss", trainer.ValidationLoss);
                 json.WriteFinite("best_loss", trainer.BestLoss);
                 json.WriteFinite("best_step", trainer.BestStep);
-                json.WriteString("checkpoint", trainer.CheckpointPath);
-                if (ended) json.WriteString("model", trainer.ModelPath);
+                json.WriteString("checkpoint", Path.GetFullPath(trainer.CheckpointPath));
+                if (ended) json.WriteString("model", Path.GetFullPath(trainer.ModelPath));
                 else json.WriteNull("model");
                 json.WriteEndObject();
             });

@@ -31,7 +31,7 @@ internal static class TrainingSettings
         RunFields? spike = fields.Object("spike");
         var options = new TrainerOptions
         {
-            Output = fields.FullPath(fields.RequireText("output", "the folder of the run")),
+            Output = fields.ShortPath(fields.RequireText("output", "the folder of the run")),
             WriteWeights = _ => throw new InvalidOperationException("not said yet"),
             Steps = steps,
             BatchTokens = fields.Int("batch_tokens", 1) ?? batchTokens,

@@ -93,8 +93,8 @@ internal sealed partial class GemmaProgram : IDisposable
         throw new TimeoutException($"the program did not end: {errors.Result}");
     }
 
-    /// <summary>Ctrl+C.</summary>
-    public static void Interrupt(Process process) => Assert.Equal(0, Kill(process.Id, 2));
+    /// <summary>Ctrl+C, or what else asks a program to end: 15 is what systems send.</summary>
+    public static void Interrupt(Process process, int signal = 2) => Assert.Equal(0, Kill(process.Id, signal));
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
