@@ -63,13 +63,20 @@ public sealed unsafe class Lora : IDisposable
 
     /// <summary>The adapter as it is now.</summary>
     /// <param name="chatTemplate">How a conversation is written for it (Jinja), where it learns to take turns.</param>
-    public LoraAdapter ToAdapter(string? chatTemplate = null) => new(Settings, _parameters.Keys.Where(key => !key.IsUp).ToDictionary(key => key.Spec, key =>
+    public LoraAdapter ToAdapter(string? chatTemplate = null)
     {
-        float[] down = new float[_parameters[key].Count], up = new float[_parameters[(key.Spec, true)].Count];
-        _parameters[key].CopyPublished(down);
-        _parameters[(key.Spec, true)].CopyPublished(up);
-        return new LowRankMatrix(Settings.Rank, down, up, Settings.ScaleOf(Settings.Rank));
-    })) { ChatTemplate = chatTemplate };
+        Dictionary<TensorSpec, LowRankMatrix> matrices = [];
+        foreach (((TensorSpec spec, bool isUp), Parameter down) in _parameters)
+        {
+            if (isUp) continue;
+            Parameter up = _parameters[(spec, true)];
+            var matrix = new LowRankMatrix(Settings.Rank, new float[down.Count], new float[up.Count], Settings.ScaleOf(Settings.Rank));
+            down.CopyPublished(matrix.Down);
+            up.CopyPublished(matrix.Up);
+            matrices.Add(spec, matrix);
+        }
+        return new LoraAdapter(Settings, matrices) { ChatTemplate = chatTemplate };
+    }
 
     public void Dispose() => Parameters.Dispose();
 
