@@ -8,7 +8,7 @@ namespace Gemma.Recipes.Tiny;
 /// <summary>
 /// The held-out tests of a tuned model. Nothing it is asked was in what it learnt from, see <see cref="HeldOut"/>; the questions are the same at every run.
 /// Sums, questions and summaries are answered greedily, continuations are drawn as generation_config.json says, or as
-/// <see cref="Publish.Sampling"/> where there is none, with seeds 1, 2, …
+/// <see cref="Publish.Sampling"/> where that says nothing, with seeds 1, 2, …
 /// </summary>
 internal sealed class Measure : IDisposable
 {
@@ -25,7 +25,7 @@ internal sealed class Measure : IDisposable
         _model = GemmaModel.Load(folder);
         _engine = new Engine(_model);
         _template = ChatTemplate.For(_model);
-        _drawn = _model.Defaults is null ? Publish.Sampling : GenerationOptions.For(_model.Defaults);
+        _drawn = _model.Defaults?.Temperature is null ? Publish.Sampling : GenerationOptions.For(_model.Defaults);
     }
 
     public void Dispose()
@@ -50,7 +50,7 @@ internal sealed class Measure : IDisposable
             log.WriteLine($"{result.Name,-54} {result.Right,7} {result.Count,5} {100 * result.Share,6:F1} %   {100 * low,5:F1} … {100 * high,5:F1}   {(result.Bar is double bar ? $"{100 * bar,3:F0} % {(result.IsMet ? "met" : "MISSED")}" : "")}");
         }
         log.WriteLine($"continuations have {length:F0} tokens on average");
-        log.WriteLine($"words the dictionary lacks: {(unknown.Count == 0 ? "none" : string.Join(", ", unknown))}");
+        log.WriteLine($"words the dictionary lacks: {(unknown.Count == 0 ? "none" : string.Join(", ", unknown.Take(100)))}{(unknown.Count > 100 ? $", and {unknown.Count - 100} more" : "")}");
         log.WriteLine($"\none of the continuations:\n{sample}");
         if (jsonFile is not null) WriteJson(jsonFile, folder, results, length, unknown);
         return results.All(result => result.IsMet);

@@ -104,6 +104,16 @@ internal sealed partial class Teller
                 (this["pleasure"], this["pleasure2"]) = Pleasures();
                 break;
         }
+        if (hero.Kind.IsAnimal)
+        {
+            Maybe(0.4, "{hero} had a [white|black|brown|gray] spot on {hero.his} [ear|back|left side|right side|chin].", "{hero} had [five|six|seven|nine|twelve] [brothers and sisters|cousins] and was the [smallest|loudest|slowest|fastest|youngest|oldest] of them all.",
+                "all the animals knew {hero!}, and even the {petword} {beast} said hello.", "no other {hero.kind} could [run|hide|sing|climb|sleep|hop] so well.", "{hero.his} best friend was a {petword} {beast}.");
+        }
+        else
+        {
+            Maybe(0.5, "{hero} had {looks} hair and [always|often|usually|on Sundays] wore {garment}.", "in {hero.his} pocket {hero} always carried {pocket} and a dry {flower}.", "{hero} was [six|seven|eight|nine|ten|eleven|twelve] years old and wore {garment}.", "{hero} shared a room with a {petword} {pet}.",
+                "there was also a {petword} {pet} that followed {hero.him} everywhere.", "{hero.his} {relative} [worked|had a little shop|sold vegetables|mended boats|taught music|baked bread] near {landmark}, and {hero.his} {relative} [told stories|kept bees|played the drum|made shoes|painted signs|grew roses].", "people knew {hero.him} by {garment}.");
+        }
         if (Cast.Habits.TryGetValue(hero.Trait, out string[]? habits)) Maybe(0.5, habits);
         Maybe(0.35, "{hero} liked to {pleasure}[| and to {pleasure2}].", "most of all {hero} loved to {pleasure}.", "{hero.his} favorite thing was to {pleasure}.",
             "when {hero.he} had time, {hero} liked to {pleasure}.", "if it rained, {hero} would {pleasure2}; if it did not, {hero.he} would {pleasure}.");
@@ -148,12 +158,14 @@ internal sealed partial class Teller
         {
             Tell(going, "{then} {goer} {went} {place.to}.", "{goer} {went} {place.to}.", "so {goer} {went} {place.to}[| as fast as {goer.he} could| all alone| without looking back| with a song].",
                 who.Kind.IsAnimal ? "{goer} shook {goer.his} [head|ears|tail] and {went} {place.to}." : "{goer} put on {goer.his} [shoes|coat|cap] and {went} {place.to}.",
-                "it was not far, and {goer} {went} {place.to}.", "{goer} took the [short|long|narrow|sandy|stony] [path|road|way] {place.to}.");
+                "it was not far, and {goer} {went} {place.to}.", "{goer} took the [short|long|narrow|sandy|stony|winding|old|muddy] {trail} {place.to}.", "past {landmark} and along a {touch} {trail}, {goer} {went} {place.to}.",
+                "{goer} {went} [past|behind|around] {landmark} and {place.to}.", "{goer} asked {passer} {carries} for the way and {went} {place.to}.");
         }
         else
         {
             Note(going);
-            Say("{then} {goer} came {place.to}.", "{goer} came {place.to}.", "{goer} followed the path {place.to}.", "the way led {goer.him} {place.to}.", "soon {goer} was {place.at}.");
+            Say("{then} {goer} came {place.to}.", "{goer} came {place.to}.", "{goer} followed the {trail} {place.to}.", "the [short|long|narrow|sandy|stony|winding] {trail} led {goer.him} {place.to}.", "soon {goer} was {place.at}.", "past {landmark} {goer} came {place.to}.", "behind {landmark} the {trail} turned, and {goer} came {place.to}.",
+                "{goer} passed {landmark} and a {touch} wall and came {place.to}.", "{goer} followed {passer} {carries} {place.to}.");
         }
         Detail(place, 0.55);
     }
@@ -184,6 +196,8 @@ internal sealed partial class Teller
             "{place.at} {meeter} met {intro}.", "{meeter} met {intro} {place.at}.", "there, {place.at}, {meeter} saw {intro}.", "{intro} was sitting {place.at} when {meeter!} came.",
             "{meeter} [found|ran into|came upon] {intro} {place.at}.");
         Introduced(other);
+        if (!other.Kind.IsAnimal) Maybe(0.35, "{met!} was {work} {stuff}.", "{met!} was busy {work} {stuff} and looked up.", "{met!} stood there, {work} {stuff}.", "{met!} had just stopped {work} {stuff}.");
+        else Maybe(0.35, "{met!} was sitting {spot0}.", "{met!} was looking for {pocket} {spot0}.", "{met!} was hiding {spot0} and came out.", "a {bug} was sitting on {met!}'s nose.");
         Maybe(0.3, "“[good morning|good day|hello|hello there|hey|how are you], {met.you},” {said} {meeter!}.", "“[hello|hi|good day|welcome|ah], {meeter.you},” {said} {met!}. “[what brings you here|where are you going|how are you today|what are you looking for|why are you in such a hurry]?”",
             "the two [were glad to see each other|nodded to each other|said hello|shook hands].", "{met} [waved|smiled|looked up|yawned|was busy] and said hello.");
     }
@@ -248,23 +262,24 @@ internal sealed partial class Teller
             case 0:
                 Say("that [evening|night] {hero} [slept well|fell asleep with a smile|was too happy to sleep|told everyone at home about it|lay in bed and thought about the day|dreamed of it].",
                     "when the [moon rose|stars came out|lamps were lit], {hero} [went home|was already asleep|sat at the window and smiled|was still talking about it].",
-                    "and so a {sky} day came to a good end.");
+                    "and so a {sky} day came to [a good|its] end.", "that [evening|night] {hero} {resting} and thought of {memory}.", "{hero} {resting} and remembered {memory}.", "{far} {noise}, but {hero} was already asleep.",
+                    "before {hero} fell asleep, {hero.he} thought of {memory} and of home.", "outside, {far} {noise}. {hero} {resting} and smiled.");
                 break;
             case 1:
                 Say("from that day on, {hero} [never forgot it|was a little wiser|was not the same|told this story to everyone who would listen|smiled whenever {hero.he} thought of it].",
                     "{hero} remembered that day for the rest of {hero.his} life.", "years later, {hero} still liked to tell this story.",
-                    "and if you ask {hero!} today, {hero.he} will tell you the same story.");
+                    "and if you ask {hero!} today, {hero.he} will tell you [the same story|of {memory}|about it with a smile].", "whenever {far} {noise}, {hero} thought of that day.", "of all that, {hero} remembered {memory} best.");
                 break;
             case 2:
                 Say("at home there was {meal} for supper, and it had never tasted better.", "{then} there was {meal} for everyone.", "{hero} was hungry now, and there was {meal} on the table.",
-                    "that evening everyone ate {meal} and talked until it was late.");
+                    "that evening everyone ate {meal} and talked [until it was late|about {memory}|of old times|until the fire went out].", "there was {meal} for {hero!} and a crumb for the {bug} {spot0}.", "{hero} ate {meal} and thought of {memory}.");
                 break;
             case 3:
                 Say("{hero} was {happy}.", "everyone was {happy}, and {hero!} was the happiest of all.", "{hero} had never been so {happy}.", "what a day it had been!", "[the end|and that was that|and that is the end of the story].",
                     "and they all lived happily ever after.");
                 break;
             default:
-                if (_moral is null) Say("it had been a [good|long|strange|wonderful] day.", "{hero} went home {happily}.", "{hero} looked up at the [sky|stars|moon|clouds] and {smiled}.");
+                if (_moral is null) Say("it had been a [good|long|strange|wonderful] day.", "{hero} went home {happily}.", "{hero} looked up at the [sky|stars|moon|clouds] and {smiled}.", "above the {tree}s hung a cloud like {cloud}, and {hero} {smiled}.", "{hero} walked home past {landmark}, thinking of {memory}.");
                 break;
         }
         if (_moral is not null && chance.Is(0.5)) Say(_moral);

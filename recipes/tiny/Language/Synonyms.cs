@@ -17,7 +17,7 @@ internal static class Synonyms
         "looked around=glanced around|gazed around|looked about", "sat down=took a seat|settled down", "jumped up=leaped up|sprang up", "far away=a long way off|far, far away", "all night=the whole night|all night long", "all day=the whole day|all day long",
         "of course=naturally|to be sure", "the others=the rest of them|the other ones", "from then on=ever after|from that time on", "at first=in the beginning|to begin with",
         "by now=by this time", "tired=weary|worn out",
-        "shouted=yelled|called|roared", "carefully=with great care|gently", "stared=gazed|gaped", "the sun=the bright sun|the warm sun", 
+        "shouted=yelled|called|roared", "carefully=with great care|gently", "stared=gazed|gaped", "the sun=the bright sun|the warm sun",
         "the stars=the first stars|all the stars|a thousand stars", "the grass=the tall grass|the soft grass|the green grass", "the water=the clear water|the cool water|the dark water",
         "took a deep breath=breathed in deeply|filled both lungs", "without a word=silently|in silence|saying nothing", "it was no use=it was hopeless|nothing helped", "nothing happened=nothing at all happened|nothing came of it",
         "again and again=over and over|time after time", "suddenly=all at once|all of a sudden", "perhaps=maybe", "almost=nearly", "although=even though|though",

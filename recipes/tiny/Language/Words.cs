@@ -47,6 +47,18 @@ internal static class Words
         ["touch"] = "[warm|cool|soft|rough|damp|smooth|cold|dusty|sticky|dry]",
         ["smell"] = "[wet earth|smoke|fresh bread|hay|salt|roses|pine trees|apples|honey|rain|mud|soap|mushrooms|leather|mint|old wood|flowers|soup]",
         ["far"] = "[far away|somewhere|in the distance|not far off|behind the trees|beyond the hill|down the road|over there|behind the houses|across the field]",
+        ["landmark"] = "[the old wall|the chapel|the blue gate|the pear trees|the water tower|the smithy|the big rock|the cornfield|the empty house|the duck pond|the railroad|the crossroads|the haystacks|the signpost|the vineyard|the last houses|the broken cart|the beehives|the tall chimney|the playing field]",
+        ["trail"] = "[path|lane|track|trail|road|footpath|street]",
+        ["work"] = "[mending|carrying|cleaning|painting|looking for|counting|drying|fixing|washing|moving|folding|polishing]",
+        ["stuff"] = "[a net|a broom|a heap of wood|a row of pots|an old chair|some baskets|a pile of plates|a torn sail|a wheel|a ladder|two buckets|a blue blanket|the fence|a box of nails|a long bench|wet laundry|a bag of flour|a kettle|some bottles|a saddle]",
+        ["relative"] = "[mother|father|aunt|uncle|grandmother|grandfather|cousin|big sister|big brother]",
+        ["pet"] = "[cat|dog|parrot|goat|hen|canary|turtle|rabbit|donkey|goldfish|white mouse|pony]",
+        ["petword"] = "[lazy|old|gray|fat|friendly|noisy|spotted|clever|blind|white|greedy|sleepy]",
+        ["looks"] = "[curly|straight|short|long|wild|thick|dark|red|brown|black|fair|messy]",
+        ["garment"] = "[a red cap|a green coat|yellow boots|a striped sweater|a torn straw hat|a blue scarf|shoes that were too big|a brown jacket|two different socks|an apron with pockets|a gray cloak|a shirt with gold buttons|a coat with a hole in it|a round white hat]",
+        ["pocket"] = "[a piece of string|a lucky stone|three nuts|a stub of chalk|an old key|a dry leaf|a whistle|a crust of bread|a bent nail|a blue button|a feather|a marble]",
+        ["memory"] = "[the long day|all that had happened|the way home|a {beast} {spot0}|{cloud} in the sky|the smell of {smell}|what tomorrow would bring|the faces of the others|a kind word|the {tree}s in the wind|the sound of rain|all the good things]",
+        ["resting"] = "[lay in bed|sat at the window|sat by the fire|lay awake for a while|looked out at the dark|sat on the steps|leaned against the wall|curled up in a warm corner|looked up at the stars|listened to the rain]",
         ["number"] = "[two|three|four|five|six|seven|ten]",
     };
 

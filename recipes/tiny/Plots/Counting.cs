@@ -16,7 +16,7 @@ internal static class Counting
         {
             (first, second) = (t.Chance.Between(3, 40), t.Chance.Between(2, 30));
         }
-        while (HeldOut.IsHeldOut(first, second));
+        while (first == second || HeldOut.IsHeldOut(first, second));
         bool takes = t.Chance.Is(0.5) && first - second > 1 && !HeldOut.IsHeldOut(first - second, second);
         int third = takes ? first - second : first + second;
         (t["noun"], t["n1"], t["n2"], t["n3"]) = (noun, Number(first), Number(second), Number(third));

@@ -28,7 +28,7 @@ internal static class Cast
 
     public static readonly Kind[] Animals =
     [
-        .. "fox rabbit bear mouse squirrel hedgehog frog turtle owl duck goose cat dog kitten puppy lamb goat pony donkey otter beaver badger mole sparrow robin crow hen pig bee deer raccoon monkey elephant lion"
+        .. "fox rabbit bear mouse squirrel hedgehog frog turtle owl duck goose cat dog kitten puppy lamb goat pony donkey otter beaver badger mole sparrow robin crow hen pig deer raccoon monkey elephant lion"
             .Split(' ').Select(noun => new Kind(noun, IsAnimal: true)),
     ];
 
